@@ -1,0 +1,20 @@
+"""Where the shipped models and the shipped CT lie, in a wheel as in a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+_CHECKOUT = _PACKAGE.parent.parent
+
+
+def bundles_folder() -> Path:
+    """Folder of the shipped MONAI bundles."""
+    packaged = _PACKAGE / "_data" / "bundles"
+    return packaged if packaged.is_dir() else _CHECKOUT / "bundles"
+
+
+def ct_folder() -> Path:
+    """Folder of the shipped CT: one DICOM series per subfolder, ``full_dose`` and ``quarter_dose``."""
+    packaged = _PACKAGE / "_data" / "ct"
+    return packaged if packaged.is_dir() else _CHECKOUT / "data"
