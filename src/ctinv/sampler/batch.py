@@ -1,0 +1,93 @@
+"""Batch and Setting: the finished samples of one step, and what all samples of a study share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctinv.errors import InputError
+from ctinv.fibre.tiers import Certificate
+from ctinv.volume import Box, Volume
+
+DEFAULT_QUANTUM = 0.125
+"""Step of stored images in HU; its rounding error, 1/(8·√12) = 0.036 HU, stays far below T1 (0.29 HU)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A run of finished, certified samples.
+
+    Attributes:
+        rows: Row numbers k of the B samples.
+        x_tilde: (B, h, w) float32 HU, already rounded to the setting's `quantum`.
+        feedback_error: (B, H', W') float32 HU, f(x̃) − f(x) over the output box.
+        certificates: One per sample, in the order of `rows`.
+    """
+
+    rows: tuple[int, ...]
+    x_tilde: NDArray[np.float32]
+    feedback_error: NDArray[np.float32]
+    certificates: tuple[Certificate, ...]
+
+    def __post_init__(self) -> None:
+        count = len(self.rows)
+        if len(set(self.rows)) != count or min(self.rows, default=0) < 0:
+            raise InputError(f"a batch needs distinct row numbers from 0 on, got {self.rows}.")
+        if tuple(certificate.k for certificate in self.certificates) != self.rows:
+            raise InputError(
+                f"a batch needs one certificate per row, in the same order, for rows {self.rows}."
+            )
+        for name in ("x_tilde", "feedback_error"):
+            array = getattr(self, name)
+            if array.ndim != 3 or len(array) != count or array.dtype != np.float32:
+                raise InputError(f"{name} must be ({count}, h, w) float32, got {array.shape} {array.dtype}.")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What all samples of a study share.
+
+    Attributes:
+        volume: The scan cut to the region, (1, h, w) HU with its true affine and offset.
+        fx: (h, w) float32 HU, f(x) on the region.
+        fx_output: (H', W') float32 HU, f(x) on the output box.
+        output_box: Region plus halo, clipped to the slice, in the voxels of the scan as read.
+        theory_spread: (h, w) float32 HU, spread that linear theory predicts.
+        eta: (h, w) float32 lesion map η in [0, 1] (0 = blind), NaN where not evaluated; or None.
+        scalars: Figures of the whole study: ``sigma_out_hu``, ``chi2_per_n_scan``, ``d_eff``, ``free_share``,
+            ``spread_theory_hu``, …
+        quantum: Step of stored x̃ in HU, a power of two; 0 keeps float32.
+    """
+
+    volume: Volume
+    fx: NDArray[np.float32]
+    fx_output: NDArray[np.float32]
+    output_box: Box
+    theory_spread: NDArray[np.float32]
+    eta: NDArray[np.float32] | None
+    scalars: dict[str, float]
+    quantum: float = DEFAULT_QUANTUM
+
+    def __post_init__(self) -> None:
+        if self.volume.shape[0] != 1:
+            raise InputError(f"a setting holds one slice, got a volume of {self.volume.shape[0]} slices.")
+        region = self.volume.shape[1:]
+        shapes = {"fx": region, "theory_spread": region, "fx_output": self.output_box.shape}
+        if self.eta is not None:
+            shapes["eta"] = region
+        for name, shape in shapes.items():
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float32:
+                raise InputError(f"{name} must be {shape} float32, got {array.shape} {array.dtype}.")
+        if self.quantum != 0 and (self.quantum < 0 or math.frexp(self.quantum)[0] != 0.5):
+            raise InputError(
+                f"the quantum must be 0 or a power of two, got {self.quantum}; 0.125 HU is usual."
+            )
+
+    @property
+    def region(self) -> tuple[int, int]:
+        """Height and width of the region in voxels."""
+        return self.fx.shape[0], self.fx.shape[1]
