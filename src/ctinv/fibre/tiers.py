@@ -19,7 +19,7 @@ class Certificate:
         max_hu: Largest absolute error at the output in HU.
         p99_hu: 99th percentile of the absolute error at the output in HU.
         nfe: Noise-normalised feed-back error of x̃.
-        error: RMS of Φ(x̃) − Φ(x) at the tap: HU at input and output, inside relative (share of the noise RMS).
+        error: RMS of Φ(x̃) − Φ(x) at the tap: HU at input and output, inside relative (share of noise RMS).
         chi2_per_n: (x̃ − ŷ)ᵀ C⁻¹ (x̃ − ŷ) / n in the region.
         steps: Correction steps after the swap.
         tier: Best tier reached, ``"T0"`` to ``"T3"``, or ``"none"``.

@@ -1,7 +1,7 @@
 """Provenance: where a sample comes from, as a small JSON-able record without any identity.
 
-The key of a study is a hash of everything that decides sample k. It leaves out how many samples were asked for, the
-device and the library versions, so that a study can be continued, extended and checked on another machine.
+The key of a study is a hash of everything that decides sample k. It leaves out how many samples were asked
+for, the device and the library versions, so that a study can be continued, extended and checked elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from ctinv.errors import InputError
 
 _NOT_IN_KEY = ("n", "device", "versions")
-# Fitted numbers of the noise model agree between machines to about 1e-7 relative; a key must not hang on the rest.
+# Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
 
 
@@ -114,7 +114,7 @@ class Provenance:
         return dict(_rounded(data))
 
     def key(self) -> str:
-        """16 hexadecimal digits: equal for requests that give the same sample k, whatever n and device are."""
+        """16 hexadecimal digits, equal for requests that give the same sample k whatever n and device are."""
         text = json.dumps(self.deciding(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
