@@ -1,29 +1,53 @@
-"""Tiers and certificates: how close f(x̃) must come to f(x) before a sample is called an invariance."""
+"""Tiers of exactness and the certificate of one sample (method §3).
+
+A tier says how well f(x̃) must agree with f(x). At the input and the output the rules are in HU; at an inner tap, where
+no unit exists, the tier sets the share ρ of the representation's own noise that the error may reach.
+
+| tier | at the output | inside |
+|---|---|---|
+| T0 numeric | largest error ≤ 1e-3 HU, ten times the float32 repeatability of f | ρ = 0.1 % |
+| T1 DICOM | RMSE ≤ 1/√12 HU, the rounding of integer HU | ρ = 1 % |
+| T2 display | RMSE ≤ W/(256·√12) and 99th percentile ≤ W/256, the same 8-bit picture | ρ = 5 % |
+| T3 noise | NFE ≤ 0.1, ten times below the output's own noise | ρ = 10 % |
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from ctinv.errors import InputError
+
 TIERS = ("T0", "T1", "T2", "T3")
+NONE = "none"
+
+MAX_T0_HU = 1e-3
+RMSE_T1_HU = 1.0 / math.sqrt(12.0)
+NFE_T3 = 0.1
+NFE_NOT_AN_INVARIANCE = 0.5
+RELATIVE = {"T0": 0.001, "T1": 0.01, "T2": 0.05, "T3": 0.10}
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was measured on one sample; JSON-able by ``dataclasses.asdict``.
+    """What feeding one sample back has shown.
+
+    Errors at the output are taken twice, over the region and over the region with its halo of the receptive-field
+    radius, and the larger value is kept: a quiet halo cannot dilute an error inside.
 
     Attributes:
-        k: Row number of the sample.
-        rmse_hu_raw: RMSE of f(candidate) − f(x) before correction, at the output, in HU.
-        nfe_raw: The same in units of the output's own noise (noise-normalised feed-back error).
-        rmse_hu: RMSE of f(x̃) − f(x) at the output in HU.
-        max_hu: Largest absolute error at the output in HU.
-        p99_hu: 99th percentile of the absolute error at the output in HU.
-        nfe: Noise-normalised feed-back error of x̃.
-        error: RMS of Φ(x̃) − Φ(x) at the tap: HU at input and output, inside relative (share of noise RMS).
-        chi2_per_n: (x̃ − ŷ)ᵀ C⁻¹ (x̃ − ŷ) / n in the region.
-        steps: Correction steps after the swap.
-        tier: Best tier reached, ``"T0"`` to ``"T3"``, or ``"none"``.
-        passed: Whether the tier that was asked for is met.
+        k: Row of the sample.
+        rmse_hu_raw: RMSE of f(x_c) - f(x) in HU, of the candidate before correction.
+        nfe_raw: The same, divided by √2·σ_out.
+        rmse_hu: RMSE of f(x̃) - f(x) in HU.
+        max_hu: Largest absolute value of f(x̃) - f(x) in HU.
+        p99_hu: 99th percentile of the absolute value of f(x̃) - f(x) in HU.
+        nfe: rmse_hu / (√2·σ_out).
+        error: RMS of Φ(x̃) - Φ(x): HU at the input and output, share of the noise's RMS inside.
+        chi2_per_n: (x̃ - ŷ)ᵀC⁻¹(x̃ - ŷ)/n over the region, given the fixed outside.
+        steps: Correction steps taken after the swap.
+        tier: Strictest tier met, ``"T0"`` to ``"T3"``, or ``"none"``.
+        passed: Whether the tier that was asked is met.
     """
 
     k: int
@@ -38,3 +62,67 @@ class Certificate:
     steps: int
     tier: str
     passed: bool
+
+    @property
+    def is_invariance(self) -> bool:
+        """Whether the sample may be ranked at all: NFE below 0.5."""
+        return self.nfe < NFE_NOT_AN_INVARIANCE
+
+
+@dataclass(frozen=True)
+class TierRule:
+    """The rules of all tiers for one region, one tap and one display window.
+
+    Attributes:
+        asked: The tier that was asked.
+        relative: Whether the tap is an inner one, judged relative to its noise.
+        window_hu: Display window width W of T2 in HU.
+        sigma_out_hu: σ_out, std of f over noise draws of the same anatomy in HU.
+    """
+
+    asked: str
+    relative: bool
+    window_hu: float
+    sigma_out_hu: float
+
+    def __post_init__(self) -> None:
+        check_tier(self.asked)
+        if not (math.isfinite(self.window_hu) and self.window_hu > 0):
+            raise InputError(f"expected a display window width above 0 HU, got {self.window_hu}.")
+
+    @property
+    def tolerance(self) -> float:
+        """ε of the asked tier: RMS in HU at the input and output, share of the noise's RMS inside."""
+        if self.relative:
+            return RELATIVE[self.asked]
+        return self._rmse_limits()[self.asked]
+
+    def _rmse_limits(self) -> dict[str, float]:
+        return {
+            "T0": MAX_T0_HU / 4.0,  # of a Gaussian error over a few thousand pixels the largest is about 4 RMS
+            "T1": RMSE_T1_HU,
+            "T2": self.window_hu / (256.0 * math.sqrt(12.0)),
+            "T3": NFE_T3 * math.sqrt(2.0) * self.sigma_out_hu,
+        }
+
+    def met(self, tier: str, *, error: float, rmse_hu: float, max_hu: float, p99_hu: float) -> bool:
+        """Whether these errors meet a tier."""
+        if self.relative:
+            return error <= RELATIVE[tier]
+        if tier == "T0":
+            return max_hu <= MAX_T0_HU
+        within = rmse_hu <= self._rmse_limits()[tier]
+        return within and (tier != "T2" or p99_hu <= self.window_hu / 256.0)
+
+    def best(self, *, error: float, rmse_hu: float, max_hu: float, p99_hu: float) -> str:
+        """The strictest tier met, or ``"none"``."""
+        for tier in TIERS:
+            if self.met(tier, error=error, rmse_hu=rmse_hu, max_hu=max_hu, p99_hu=p99_hu):
+                return tier
+        return NONE
+
+
+def check_tier(tier: str) -> None:
+    """Raise InputError, listing the tiers, unless this is one."""
+    if tier not in TIERS:
+        raise InputError(f"there is no tier {tier!r}; choose one of {', '.join(TIERS)}.")
