@@ -1,0 +1,112 @@
+"""Scans in and out: DICOM series, NIfTI, NRRD, MetaImage and NumPy arrays to a Volume, and derived series back.
+
+Importing this package loads none of the libraries; each format loads its own when it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctinv.errors import InputError, SeriesError
+from ctinv.volume import Volume
+
+_ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+
+__all__ = ["from_array", "read", "voxel_uid"]
+
+
+def read(path: str | Path, uid: str | None = None) -> Volume:
+    """Read a scan, whatever its format.
+
+    Args:
+        path: A DICOM folder or file, or a file ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha``, ``.mhd`` or ``.npy``
+            (HU, shape (Y, X) or (Z, Y, X)).
+        uid: Which DICOM series, by SeriesInstanceUID or neutral number (``"#2"``).
+
+    Returns:
+        The scan as a volume in HU and mm (LPS).
+
+    Raises:
+        SeriesError: The path does not hold one readable CT volume.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if not path.exists():
+        raise SeriesError(f"there is no file or folder {path.name[:60]!r}; check the path.")
+    if path.is_file():
+        if name.endswith((".nii", ".nii.gz")):
+            from ctinv.io.nifti import read_nifti
+
+            return read_nifti(path)
+        if name.endswith(_ITK_SUFFIXES):
+            from ctinv.io.itk_io import read_itk
+
+            return read_itk(path)
+        if name.endswith(".npy"):
+            return _read_npy(path)
+    from ctinv.io.dicom import read_series
+
+    return read_series(path, uid)
+
+
+def from_array(hu: NDArray[Any], spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Volume:
+    """Make a volume of an array in HU.
+
+    Args:
+        hu: (Y, X) or (Z, Y, X), any real number type, finite.
+        spacing: Distance of voxels along z, y, x in mm.
+
+    Raises:
+        InputError: The array is no finite 2-D or 3-D image of plausible HU, or the spacing is not positive.
+    """
+    array = np.asarray(hu)
+    if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "iuf":
+        raise InputError(
+            f"expected HU as a (Y, X) or (Z, Y, X) array of numbers, got {array.dtype} of shape {array.shape}."
+        )
+    if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
+        raise InputError(f"the spacing needs three positive numbers in mm along z, y, x, got {spacing}.")
+    voxels = np.array(array[None] if array.ndim == 2 else array, dtype=np.float32, order="C")
+    check_hu(voxels, "the array")
+    affine = np.zeros((4, 4))
+    # Index order is (z, y, x), millimetres are (L, P, S): the axes swap, x runs to the left, z to the head.
+    affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
+    return Volume(hu=voxels, affine=affine, uid=voxel_uid(voxels, affine))
+
+
+def voxel_uid(hu: NDArray[np.float32], affine: NDArray[np.float64]) -> str:
+    """``"sha256:…"`` of voxels and affine, the identity of a scan that has no series UID."""
+    digest = hashlib.sha256(np.asarray(hu.shape, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(affine, dtype="<f8").tobytes())
+    digest.update(np.ascontiguousarray(hu, dtype="<f4").data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def check_hu(hu: NDArray[np.float32], what: str) -> None:
+    """Raise SeriesError unless all values are finite and within what a CT can hold."""
+    low, high = float(hu.min()), float(hu.max())  # NaN anywhere makes both NaN
+    if not np.isfinite([low, high]).all():
+        count = int(hu.size - np.isfinite(hu).sum())
+        raise SeriesError(f"{what} holds {count} values that are NaN or infinite; replace them by HU first.")
+    if low < -32768.5 or high > 65536:
+        raise SeriesError(
+            f"the values of {what} reach from {low:.3g} to {high:.3g}, which are no HU; rescale them first."
+        )
+
+
+def _read_npy(path: Path) -> Volume:
+    from dataclasses import replace
+
+    try:
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except Exception:
+        raise SeriesError(
+            f"{path.name[:60]} is no NumPy array file of plain numbers, or it is truncated."
+        ) from None
+    volume = from_array(array)
+    return replace(volume, notes=("spacing unknown, 1 mm assumed",))

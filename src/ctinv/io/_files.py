@@ -1,0 +1,143 @@
+"""Find DICOM files and open them safely: sniffed first, deflated ones inflated under a bound."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from struct import unpack_from
+
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from ctinv.errors import SeriesError
+
+MAX_FILES = 20_000
+MAX_INFLATED = 512 * 2**20
+# A slice that inflates 40-fold beyond 64 MiB is not a CT image; without this a 2 MB file keeps pydicom busy for minutes.
+_INFLATE_FREE, _INFLATE_RATIO = 64 * 2**20, 40
+_META_BYTES = 64 * 1024
+_LONG_VR = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR"}
+
+
+class NotDicom(Exception):
+    """The file does not look like DICOM; it is skipped."""
+
+
+def bare(path: Path) -> str:
+    """Bare file name, printable and short enough for one sentence."""
+    name = "".join(c if c.isprintable() else "?" for c in path.name)
+    return name if len(name) <= 40 else f"{name[:20]}…{name[-15:]}"
+
+
+def regular_files(root: Path) -> list[Path]:
+    """All regular files below `root`, sorted; linked folders are not entered, so no loop can form.
+
+    Raises:
+        SeriesError: The folder does not exist, cannot be listed or holds far too many files.
+    """
+    if not root.is_dir():
+        raise SeriesError(
+            f"there is no folder {bare(root)!r}; give the folder of one DICOM series or one of its files."
+        )
+    found: list[Path] = []
+    for folder, subfolders, names in os.walk(root, followlinks=False):
+        subfolders.sort()
+        found += [path for name in sorted(names) if (path := Path(folder, name)).is_file()]
+        if len(found) > MAX_FILES:
+            raise SeriesError(
+                f"more than {MAX_FILES} files lie in this folder; give the folder of one DICOM series."
+            )
+    return found
+
+
+def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> tuple[Dataset, dict[int, bytes]]:
+    """Parse the allow-listed tags of a file.
+
+    Args:
+        path: A regular file.
+        tags: The only tags whose values are read.
+        pixels: Read on into the pixel data.
+
+    Returns:
+        The dataset, with a file meta that always names a transfer syntax, and the raw file meta by element number.
+
+    Raises:
+        NotDicom: The file does not look like DICOM.
+        SeriesError: A deflated file inflates to more than any CT image needs.
+        OSError: The file cannot be read.
+        Exception: Whatever pydicom raises on a damaged file.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(_META_BYTES)
+    preamble = head[128:132] == b"DICM"
+    if not preamble and not _looks_bare(head):
+        raise NotDicom
+    meta, end = _file_meta(head) if preamble else ({}, 0)
+    syntax = meta.get(0x10, b"").rstrip(b"\0 ").decode("ascii", "replace")
+    source: Path | BytesIO = path
+    if syntax == DeflatedExplicitVRLittleEndian:
+        source = BytesIO(head[:132] + _inflate(path, end))
+    dataset = dcmread(source, stop_before_pixels=not pixels, specific_tags=[*tags], force=not preamble)
+    if not getattr(dataset, "file_meta", None) or "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta = FileMetaDataset()
+        dataset.file_meta.TransferSyntaxUID = _guess_syntax(dataset)
+    return dataset, meta
+
+
+def _looks_bare(head: bytes) -> bool:
+    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element number."""
+    return len(head) > 256 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
+
+
+def _guess_syntax(dataset: Dataset) -> UID:
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _file_meta(head: bytes) -> tuple[dict[int, bytes], int]:
+    """Elements of group 2 and the byte where they end; PS3.10 writes them in explicit VR little endian."""
+    elements: dict[int, bytes] = {}
+    at = 132
+    while at + 12 <= len(head) and head[at : at + 2] == b"\x02\x00":
+        element = unpack_from("<H", head, at + 2)[0]
+        if head[at + 4 : at + 6] in _LONG_VR:
+            length, start = unpack_from("<I", head, at + 8)[0], at + 12
+        else:
+            length, start = unpack_from("<H", head, at + 6)[0], at + 8
+        elements[element] = head[start : start + length]
+        at = start + length
+    return elements, at
+
+
+def _inflate(path: Path, start: int) -> bytes:
+    """Inflate the data set of a deflated file, never beyond the bound."""
+    data = path.read_bytes()[start:]
+    bound = min(MAX_INFLATED, _INFLATE_FREE + _INFLATE_RATIO * len(data))
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    out = inflater.decompress(data, bound)
+    if inflater.unconsumed_tail and not inflater.eof and inflater.decompress(inflater.unconsumed_tail, 1):
+        raise SeriesError(
+            f"{bare(path)}: the deflated file inflates to more than {bound // 2**20} MB, which no CT image needs; it was not read."
+        )
+    if not inflater.eof:
+        raise SeriesError(f"{bare(path)}: the deflated file is truncated; export the series again.")
+    return out
+
+
+def chunks(path: Path, size: int = 2**20) -> Iterator[bytes]:
+    """The bytes of a file in pieces, to hash it."""
+    with path.open("rb") as stream:
+        while piece := stream.read(size):
+            yield piece

@@ -1,0 +1,427 @@
+"""One header per slice, from classic CT files and from the frames of enhanced CT, with the first thing wrong with it.
+
+Only allow-listed tags are read. What could tell two patients or studies apart is kept as a hash, to compare.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from ctinv.errors import SeriesError
+from ctinv.io._files import NotDicom, bare, open_dataset, regular_files
+from ctinv.volume import Acquisition
+
+CT_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2",  # CT Image
+    "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image
+    "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image
+}
+_CAPTURE, _REPORT, _DIRECTORY = (
+    "1.2.840.10008.5.1.4.1.1.7",
+    "1.2.840.10008.5.1.4.1.1.88.",
+    "1.2.840.10008.1.3.10",
+)
+
+IMAGE_KEYWORDS = (
+    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
+    "PixelRepresentation PixelPaddingValue"
+).split()
+_KEYWORDS = (
+    "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID Modality ImageType PatientID "
+    "PatientName SeriesNumber AcquisitionNumber InstanceNumber TemporalPositionIdentifier TemporalPositionIndex ConvolutionKernel KVP "
+    "Exposure ExposureInuAs ExposureTime XRayTubeCurrent SliceThickness SpacingBetweenSlices WindowCenter WindowWidth "
+    "ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept RescaleType ModalityLUTSequence "
+    "LossyImageCompression SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+).split()
+# Own block of series this package wrote: dose fraction and photons per view and detector element.
+PRIVATE_GROUP, PRIVATE_CREATOR = 0x0099, "CTINV"
+PRIVATE_DOSE, PRIVATE_PHOTONS = 0x01, 0x02
+_PRIVATE_TAGS = [0x00990010, 0x00991001, 0x00991002]
+
+
+def tags_of(keywords: list[str]) -> list[int]:
+    """Tag numbers of DICOM keywords."""
+    return [tag for word in keywords if (tag := tag_for_keyword(word)) is not None]
+
+
+_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What one slice says about itself.
+
+    Attributes:
+        traits: Named values every slice of one volume shares; kinds of identity only as hashes.
+        problem: The first thing that forbids to use this slice, as the end of a sentence.
+    """
+
+    path: Path
+    frame: int | None
+    frames: int
+    series_uid: str
+    instance_uid: str
+    traits: tuple[tuple[str, Any], ...]
+    rows: int
+    columns: int
+    bits_allocated: int
+    position: NDArray[np.float64]
+    orientation: NDArray[np.float64]
+    pixel_spacing: NDArray[np.float64]
+    slope: float
+    intercept: float
+    slice_step: float | None
+    padding: int | None
+    instance_number: int | None
+    lossy: bool
+    rescale_type: str
+    acquisition: Acquisition
+    problem: str | None
+
+
+@dataclass
+class Scan:
+    """Everything found in a folder: slice headers in file order, what was skipped by kind, damaged CT files."""
+
+    headers: list[Header] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    damaged: list[Path] = field(default_factory=list)
+
+
+class _Fields:
+    """Look a keyword up in the nested functional groups of a frame first, then in the file's own elements.
+
+    Remembers the first problem, so that a slice can still be listed.
+    """
+
+    def __init__(self, layers: list[Dataset]) -> None:
+        self.layers = layers
+        self.problem: str | None = None
+
+    def fail(self, problem: str) -> None:
+        self.problem = self.problem or problem
+
+    def raw(self, keyword: str) -> Any:
+        for layer in self.layers:
+            if keyword in layer:
+                value = layer[keyword].value
+                if value is not None and value != "":
+                    return value
+        return None
+
+    def text(self, keyword: str) -> str:
+        try:
+            value = self.raw(keyword)
+            return "" if value is None else str(value).strip("\0 ")
+        except Exception:
+            return ""
+
+    def words(self, keyword: str) -> tuple[str, ...]:
+        try:
+            value = self.raw(keyword)
+            return (
+                () if value is None else tuple(str(v) for v in ([value] if isinstance(value, str) else value))
+            )
+        except Exception:
+            return ()
+
+    def numbers(self, keyword: str) -> tuple[float, ...] | None:
+        """Values as finite floats, () when absent, None when one of them is no plain number."""
+        try:
+            value = self.raw(keyword)
+            if value is None:
+                return ()
+            parts = (
+                [value]
+                if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__")
+                else list(value)
+            )
+            # Python would read "1_0" and "infinity" as numbers, and a comma must never become a decimal point.
+            texts = [str(part).strip("\0 ") for part in parts]
+            if not all(_NUMBER.fullmatch(text) for text in texts):
+                return None
+            numbers = tuple(float(text) for text in texts)
+        except Exception:
+            return None
+        return numbers if all(map(math.isfinite, numbers)) else None
+
+    def need(self, keyword: str, count: int, what: str) -> NDArray[np.float64]:
+        """Exactly `count` numbers; otherwise NaNs and a remembered problem."""
+        numbers = self.numbers(keyword)
+        if numbers is not None and len(numbers) == count:
+            return np.array(numbers)
+        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}; {what} needed")
+        return np.full(count, np.nan)
+
+    def integer(self, keyword: str, default: int | None = None) -> int:
+        numbers = self.numbers(keyword)
+        if numbers == () and default is not None:
+            return default
+        if numbers and len(numbers) == 1 and numbers[0] == int(numbers[0]):
+            return int(numbers[0])
+        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}")
+        return 0
+
+    def optional(self, keyword: str) -> float | None:
+        """One positive number of a technical fact that may be absent."""
+        numbers = self.numbers(keyword)
+        return numbers[0] if numbers and len(numbers) == 1 and numbers[0] > 0 else None
+
+
+def scan_folder(root: Path) -> Scan:
+    """Read the header of every regular file below a folder."""
+    result = Scan()
+    for path in regular_files(root):
+        _scan_file(path, result)
+    return result
+
+
+def _scan_file(path: Path, result: Scan) -> None:
+    try:
+        dataset, meta = open_dataset(path, _TAGS, pixels=False)
+        kind = _kind(dataset, meta)
+        if kind is None:
+            result.headers += _headers(path, dataset)
+        elif kind == "damaged":
+            result.damaged.append(path)
+        else:
+            result.skipped[kind] += 1
+    except NotDicom:
+        result.skipped["non-DICOM files"] += 1
+    except SeriesError:
+        raise
+    except OSError as error:
+        raise SeriesError(
+            f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and rights."
+        ) from None
+    except Exception:
+        if _media_class(path) in CT_CLASSES:
+            result.damaged.append(path)
+        else:
+            result.skipped["unreadable files"] += 1
+
+
+def _media_class(path: Path) -> str:
+    from ctinv.io._files import _META_BYTES, _file_meta
+
+    with path.open("rb") as stream:
+        head = stream.read(_META_BYTES)
+    return _file_meta(head)[0].get(0x02, b"").rstrip(b"\0 ").decode("ascii", "replace")
+
+
+def _kind(dataset: Dataset, meta: dict[int, bytes]) -> str | None:
+    """Why a DICOM file is no CT slice; None if it is one, "damaged" if it is one cut off in its header."""
+    fields = _Fields([dataset])
+    media = meta.get(0x02, b"").rstrip(b"\0 ").decode("ascii", "replace")
+    sop_class = fields.text("SOPClassUID") or media
+    if sop_class == _DIRECTORY:
+        return "DICOMDIR files"
+    if sop_class.startswith(_CAPTURE):
+        return "screen captures"
+    if sop_class.startswith(_REPORT):
+        return "reports"
+    if sop_class not in CT_CLASSES and not (sop_class == "" and fields.text("Modality") == "CT"):
+        return "files that are not CT images" if sop_class else "unreadable files"
+    image_type = {word.strip().upper() for word in fields.words("ImageType")}
+    if "LOCALIZER" in image_type:
+        return "localizers"
+    if image_type & {"SCREEN SAVE", "SCREENSHOT", "SCREEN_SAVE"}:
+        return "screen captures"
+    # Anonymised series can lack their UID and still be whole; a file without UID and matrix ended in its header.
+    return None if fields.text("SeriesInstanceUID") or fields.text("Rows") else "damaged"
+
+
+def _headers(path: Path, dataset: Dataset) -> list[Header]:
+    """One header per frame; a classic file has one."""
+    frames = _Fields([dataset]).integer("NumberOfFrames", 1)
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not per_frame:
+        header = _header(path, None, frames, [dataset])
+        return [header]
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    common = [layer for item in shared for layer in _nested(item)]
+    headers = []
+    for index, item in enumerate(per_frame):
+        layers = [*_nested(item), *common, dataset]
+        if "LOCALIZER" not in _Fields(layers).words("FrameType"):
+            headers.append(_header(path, index, frames, layers, per_frame=len(per_frame)))
+    return headers
+
+
+def _nested(item: Dataset) -> list[Dataset]:
+    """First items of the functional groups in one item."""
+    return [element.value[0] for element in item if element.VR == "SQ" and element.value]
+
+
+def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], per_frame: int = 1) -> Header:
+    fields = _Fields(layers)
+    if fields.text("Modality") != "CT":
+        fields.fail("it is not a CT image, so its values are no HU")
+    if frames != per_frame:
+        fields.fail("its number of frames does not agree with its frame headers")
+    rows, columns = fields.integer("Rows"), fields.integer("Columns")
+    if min(rows, columns) < 1:
+        fields.fail("its image matrix is empty")
+    bits = _check_pixels(fields)
+    position = fields.need("ImagePositionPatient", 3, "three finite numbers in mm are")
+    if (np.abs(position) > 1e5).any():
+        fields.fail("its ImagePositionPatient lies more than 100 m away")
+    orientation = fields.need("ImageOrientationPatient", 6, "two orthonormal directions are")
+    _check_orientation(fields, orientation)
+    spacing = fields.need("PixelSpacing", 2, "two positive numbers in mm are")
+    if ((spacing < 1e-3) | (spacing > 100)).any():
+        fields.fail("its PixelSpacing is not between 0.001 and 100 mm")
+    slope, intercept = _rescale(fields)
+    number = fields.numbers("InstanceNumber")
+    return Header(
+        path=path,
+        frame=frame,
+        frames=frames,
+        series_uid=fields.text("SeriesInstanceUID"),
+        instance_uid=fields.text("SOPInstanceUID"),
+        traits=_traits(fields, rows, columns),
+        rows=rows,
+        columns=columns,
+        bits_allocated=bits,
+        position=position,
+        orientation=orientation,
+        pixel_spacing=spacing,
+        slope=slope,
+        intercept=intercept,
+        slice_step=fields.optional("SpacingBetweenSlices"),
+        padding=_padding(fields, bits),
+        instance_number=int(number[0]) if number else None,
+        lossy=fields.text("LossyImageCompression") == "01",
+        rescale_type=fields.text("RescaleType").upper(),
+        acquisition=_acquisition(fields),
+        problem=fields.problem,
+    )
+
+
+def _check_pixels(fields: _Fields) -> int:
+    """Remember what forbids to decode the pixels; returns bits allocated."""
+    if fields.integer("SamplesPerPixel", 1) != 1:
+        fields.fail("it is a colour image, not CT numbers")
+    if fields.text("PhotometricInterpretation") not in {"MONOCHROME1", "MONOCHROME2"}:
+        fields.fail("its PhotometricInterpretation is not MONOCHROME1 or MONOCHROME2")
+    allocated, stored = fields.integer("BitsAllocated"), fields.integer("BitsStored")
+    if allocated not in (8, 16, 32):
+        fields.fail("its BitsAllocated is not 8, 16 or 32")
+    elif not 1 <= stored <= allocated:
+        fields.fail("its BitsStored is not between 1 and BitsAllocated")
+    elif fields.integer("HighBit", stored - 1) != stored - 1:
+        fields.fail("its HighBit does not fit its BitsStored")
+    if fields.integer("PixelRepresentation") not in (0, 1):
+        fields.fail("its PixelRepresentation is neither 0 nor 1")
+    return allocated
+
+
+def _check_orientation(fields: _Fields, orientation: NDArray[np.float64]) -> None:
+    row, column = orientation[:3], orientation[3:]
+    errors = abs(row @ row - 1), abs(column @ column - 1), abs(row @ column)
+    if not max(errors) < 2e-3:
+        fields.fail("its ImageOrientationPatient is not two orthonormal directions")
+
+
+def _rescale(fields: _Fields) -> tuple[float, float]:
+    if fields.raw("ModalityLUTSequence"):
+        fields.fail("it maps its values by a Modality LUT, only slope and intercept are read")
+    slope = float(fields.need("RescaleSlope", 1, "one finite number other than 0 is")[0])
+    intercept = float(fields.need("RescaleIntercept", 1, "one finite number is")[0])
+    if abs(slope) < 1e-6 or abs(slope) > 1e4:
+        fields.fail("its RescaleSlope is zero or implausible for CT numbers")
+    if abs(intercept) > 32768:
+        fields.fail("its RescaleIntercept is implausible for CT numbers")
+    if fields.text("RescaleType").upper() not in {"", "HU", "US"}:
+        fields.fail("its RescaleType is not HU")
+    return slope, intercept
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def _traits(fields: _Fields, rows: int, columns: int) -> tuple[tuple[str, Any], ...]:
+    acquisition = fields.text("FrameAcquisitionNumber") or fields.text("AcquisitionNumber")
+    times = fields.text("TemporalPositionIdentifier"), fields.text("TemporalPositionIndex")
+    image_type = fields.words("FrameType") or fields.words("ImageType")
+    return (
+        ("patient", _digest(fields.text("PatientID") + "\0" + fields.text("PatientName"))),
+        ("study", _digest(fields.text("StudyInstanceUID"))),
+        ("frame of reference", _digest(fields.text("FrameOfReferenceUID"))),
+        ("image matrix", (rows, columns)),
+        ("reconstruction kernel", _digest(repr(fields.words("ConvolutionKernel")))),
+        ("acquisition number", acquisition),
+        ("time point", times),
+        ("tube voltage", fields.numbers("KVP")),
+        ("image type", _digest(repr(image_type[:3]))),
+    )
+
+
+def _acquisition(fields: _Fields) -> Acquisition:
+    kernel = re.sub(r"[^\w .+\-/]", "", " ".join(fields.words("ConvolutionKernel")), flags=re.ASCII)[
+        :16
+    ].strip()
+    centres, widths = fields.numbers("WindowCenter") or (), fields.numbers("WindowWidth") or ()
+    dose, photons = _own_block(fields.layers[-1])
+    return Acquisition(
+        kvp=fields.optional("KVP"),
+        exposure_mas=_exposure(fields),
+        slice_thickness_mm=fields.optional("SliceThickness"),
+        kernel=kernel or None,
+        dose_fraction=dose,
+        photons=photons,
+        window=tuple((c, w) for c, w in zip(centres, widths, strict=False) if w > 0),
+    )
+
+
+def _exposure(fields: _Fields) -> float | None:
+    """Exposure of a slice in mAs; time x current where the exposure is missing or plainly of another unit."""
+    exposure = fields.optional("ExposureInmAs")
+    if exposure is None and (micro := fields.optional("ExposureInuAs")) is not None:
+        exposure = micro / 1000
+    if exposure is None:
+        exposure = fields.optional("Exposure")
+    time, current = fields.optional("ExposureTime"), fields.optional("XRayTubeCurrent")
+    product = time * current / 1000 if time and current else None
+    # Some GE scanners store the sum over a whole helical scan; pitch alone explains a factor of about 4 at most.
+    if product is not None and (exposure is None or not 0.2 < exposure / product < 5):
+        return product
+    return exposure
+
+
+def _padding(fields: _Fields, bits: int) -> int | None:
+    """Padding as a stored value; scanners write negative ones as unsigned numbers."""
+    numbers = fields.numbers("PixelPaddingValue")
+    if not numbers or bits < 1:
+        return None
+    value = int(numbers[0]) % 2**bits
+    return (
+        value - 2**bits if fields.text("PixelRepresentation") == "1" and value >= 2 ** (bits - 1) else value
+    )
+
+
+def _own_block(dataset: Dataset) -> tuple[float | None, float | None]:
+    """Dose fraction and photons, only under this package's own private creator."""
+    values: list[float | None] = []
+    for element in (PRIVATE_DOSE, PRIVATE_PHOTONS):
+        value = None
+        try:
+            if str(dataset[PRIVATE_GROUP, 0x0010].value).strip() == PRIVATE_CREATOR:
+                value = float(dataset[PRIVATE_GROUP, 0x1000 + element].value)
+        except Exception:
+            value = None
+        values.append(value if value is not None and math.isfinite(value) and value > 0 else None)
+    return values[0], values[1]

@@ -1,0 +1,314 @@
+"""Read one CT series from DICOM files into a Volume in true HU and millimetres, or refuse with one sentence.
+
+The common readers guess where a header is incomplete; a guess here would move or rescale every result that follows.
+Only pydicom parses, only allow-listed tags are read, and nothing is decoded before its size is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from ctinv.errors import SeriesError
+from ctinv.io import _pixels, voxel_uid
+from ctinv.io._files import bare
+from ctinv.io._geometry import Stack, median_step, stack
+from ctinv.io._headers import Header, Scan, scan_folder
+from ctinv.io._quiet import quiet
+from ctinv.volume import Acquisition, Volume
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """One choice in a folder.
+
+    Attributes:
+        number: Neutral number, from 1, in file order; `read_series(..., uid="#1")` takes it.
+        uid: SeriesInstanceUID; not to be shown or written.
+        slices: Number of slices found.
+        spacing: Distance of slices, rows and columns in mm, NaN where unknown.
+        matrix: Rows and columns.
+        kernel: Reconstruction kernel, or None.
+        warnings: What speaks against reading it, in plain words; empty if nothing was seen in the headers.
+    """
+
+    number: int
+    uid: str
+    slices: int
+    spacing: tuple[float, float, float]
+    matrix: tuple[int, int]
+    kernel: str | None
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"#{self.number}: {self.slices} slices, {self.spacing[0]:.2f} mm"
+
+
+@dataclass
+class _Group:
+    """Slices that share all traits, orientation and pixel spacing; several can carry one series UID."""
+
+    number: int
+    headers: list[Header]
+
+    @property
+    def uid(self) -> str:
+        return self.headers[0].series_uid
+
+    def takes(self, header: Header) -> bool:
+        first = self.headers[0]
+        return (
+            header.series_uid == first.series_uid
+            and header.traits == first.traits
+            and np.allclose(header.orientation, first.orientation, atol=1e-3, rtol=0, equal_nan=True)
+            and np.allclose(header.pixel_spacing, first.pixel_spacing, atol=1e-6, rtol=1e-4, equal_nan=True)
+        )
+
+
+def read_series(
+    folder: str | Path, uid: str | None = None, *, memory_budget: int | None = None, resample: bool = False
+) -> Volume:
+    """Read one CT series.
+
+    Args:
+        folder: Folder of the series, or one file of it.
+        uid: SeriesInstanceUID or neutral number (``"#2"``) where the folder holds several series.
+        memory_budget: Bytes the decoded volume may take, with its working copy; 60 % of the free memory by default.
+        resample: Put a series with a tilted gantry on an orthogonal grid instead of refusing it; recorded in the notes.
+
+    Returns:
+        The volume, hu (Z, Y, X) float32 with the rescale of each slice applied; padding values are kept as they are.
+
+    Raises:
+        SeriesError: The files are no single, complete, regular CT series; the sentence says why.
+    """
+    root = Path(folder)
+    with quiet():
+        if root.is_file():
+            uid = uid or _uid_of_file(root)
+            root = root.parent
+        scan = scan_folder(root)
+        group = _choose(_groups(scan), scan, uid)
+        siblings = sum(h.series_uid == group.uid for h in scan.headers) != len(group.headers)
+        return _read(group, scan, siblings, memory_budget, resample)
+
+
+def list_series(folder: str | Path) -> list[SeriesInfo]:
+    """List the CT series of a folder from their headers alone; series that mix scans are listed in their parts.
+
+    Raises:
+        SeriesError: There is no such folder.
+    """
+    root = Path(folder)
+    with quiet():
+        return [_info(group) for group in _groups(scan_folder(root.parent if root.is_file() else root))]
+
+
+def _uid_of_file(path: Path) -> str:
+    from ctinv.io._headers import _scan_file
+
+    scan = Scan()
+    _scan_file(path, scan)
+    if not scan.headers:
+        raise SeriesError(
+            f"{bare(path)} is not a CT image in DICOM format; give a file or folder of a CT series."
+        )
+    return scan.headers[0].series_uid
+
+
+def _groups(scan: Scan) -> list[_Group]:
+    groups: list[_Group] = []
+    for header in scan.headers:
+        for group in groups:
+            if group.takes(header):
+                group.headers.append(header)
+                break
+        else:
+            groups.append(_Group(len(groups) + 1, [header]))
+    return groups
+
+
+def _info(group: _Group) -> SeriesInfo:
+    first = group.headers[0]
+    warnings = list(dict.fromkeys(h.problem for h in group.headers if h.problem))
+    step = float("nan")
+    if not warnings:
+        step = median_step(group.headers)
+        try:
+            tilt = stack(group.headers).tilt_deg
+            warnings += [f"the gantry was tilted by {tilt:.1f} degrees"] if tilt else []
+        except SeriesError as error:
+            warnings.append(str(error))
+    rows_mm, columns_mm = (float(v) for v in first.pixel_spacing)
+    return SeriesInfo(
+        number=group.number,
+        uid=group.uid,
+        slices=len(group.headers),
+        spacing=(step, rows_mm, columns_mm),
+        matrix=(first.rows, first.columns),
+        kernel=first.acquisition.kernel,
+        warnings=tuple(warnings),
+    )
+
+
+def _choose(groups: list[_Group], scan: Scan, uid: str | None) -> _Group:
+    """The one group that was asked for."""
+    if not groups:
+        _refuse_nothing(scan)
+    if scan.damaged:
+        raise SeriesError(
+            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again or remove the file."
+        )
+    if uid is not None and uid.startswith("#"):
+        chosen = [group for group in groups if uid == f"#{group.number}"]
+    else:
+        chosen = [group for group in groups if uid is None or group.uid == uid]
+    if not chosen:
+        raise SeriesError(f"the folder does not hold the series asked for; it holds {_listing(groups)}.")
+    if len(chosen) == 1:
+        return chosen[0]
+    if len({group.uid for group in chosen}) > 1:
+        raise SeriesError(
+            f"the folder holds {len(groups)} CT series, {_listing(chosen)}; choose one by its number or uid."
+        )
+    for group in chosen:
+        _refuse_problems(group.headers)
+    what = _difference(chosen)
+    raise SeriesError(
+        f"one series mixes slices that differ in {what}: {_listing(chosen)}; choose one by its number."
+    )
+
+
+def _listing(groups: Sequence[_Group]) -> str:
+    shown = [str(_Brief(group)) for group in groups[:3]]
+    more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
+    return "; ".join(shown) + more
+
+
+class _Brief:
+    """A group as ``#1: 133 slices of 2.50 mm``."""
+
+    def __init__(self, group: _Group) -> None:
+        step = median_step(group.headers)
+        unit = f" of {step:.2f} mm" if np.isfinite(step) else ""
+        self.text = f"#{group.number}: {len(group.headers)} slice{'s' * (len(group.headers) > 1)}{unit}"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _difference(groups: Sequence[_Group]) -> str:
+    first, second = groups[0].headers[0], groups[1].headers[0]
+    names = [name for (name, a), (_, b) in zip(first.traits, second.traits, strict=True) if a != b]
+    if not np.allclose(first.orientation, second.orientation, atol=1e-3, equal_nan=True):
+        names.append("orientation")
+    if not np.allclose(first.pixel_spacing, second.pixel_spacing, rtol=1e-4, equal_nan=True):
+        names.append("pixel spacing")
+    return " and ".join(names[:2])
+
+
+def _refuse_nothing(scan: Scan) -> None:
+    if scan.damaged:
+        raise SeriesError(
+            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again."
+        )
+    found = _skipped(scan)
+    raise SeriesError(
+        f"no CT slice was found ({found or 'the folder is empty'}); give the folder of one CT series."
+    )
+
+
+def _skipped(scan: Scan) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in scan.skipped.most_common(4))
+
+
+def _refuse_problems(headers: Sequence[Header]) -> None:
+    for header in headers:
+        if header.problem:
+            raise SeriesError(
+                f"{bare(header.path)} cannot be used: {header.problem}; export the series again."
+            )
+
+
+def _read(group: _Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
+    _refuse_problems(group.headers)
+    _check_budget(group.headers, budget)
+    _pixels.check_claims(group.headers)
+    ordered = stack(group.headers)
+    if ordered.tilt_deg and not resample:
+        raise SeriesError(
+            f"the gantry was tilted by {ordered.tilt_deg:.1f} degrees, so the slices are sheared; read it with resample=True to put it on an orthogonal grid."
+        )
+    hu, padded = _voxels(ordered)
+    volume = Volume(
+        hu=hu,
+        affine=ordered.affine,
+        uid=_volume_uid(group, siblings) or voxel_uid(hu, ordered.affine),
+        acquisition=_common(ordered.headers),
+        notes=tuple(_notes(scan, ordered, padded)),
+    )
+    if ordered.tilt_deg:
+        from ctinv.io.itk_io import resample as to_orthogonal
+
+        return to_orthogonal(volume)
+    return volume
+
+
+def _check_budget(headers: Sequence[Header], budget: int | None) -> None:
+    """Voxels as float32, twice: once as the volume, once for the copy every user of it makes."""
+    if budget is None:
+        import psutil
+
+        budget = int(0.6 * psutil.virtual_memory().available)
+    claims = {header.path: header.rows * header.columns * header.frames for header in headers}
+    need = 8 * sum(claims.values())
+    if need > budget:
+        raise SeriesError(
+            f"the series needs {need / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; read fewer slices or raise memory_budget."
+        )
+
+
+def _voxels(ordered: Stack) -> tuple[Any, int]:
+    first = ordered.headers[0]
+    hu = np.empty((len(ordered.headers), first.rows, first.columns), dtype=np.float32)
+    padded = 0
+    for index, stored in _pixels.slices(ordered.headers):
+        header = ordered.headers[index]
+        _pixels.stored_to_hu(stored, header, hu[index])
+        if header.padding is not None:
+            padded += int(np.count_nonzero(stored == header.padding))
+    return hu, padded
+
+
+def _volume_uid(group: _Group, siblings: bool) -> str:
+    """The series UID; a part of a mixed series gets a suffix, so that two parts never pass for one."""
+    if not siblings or not group.uid:
+        return group.uid
+    return f"{group.uid}+{hashlib.sha256(repr(group.headers[0].traits).encode()).hexdigest()[:8]}"
+
+
+def _common(headers: Sequence[Header]) -> Acquisition:
+    """Acquisition of the middle slice with the median exposure, since tube current follows the patient along z."""
+    exposures = [e for h in headers if (e := h.acquisition.exposure_mas) is not None]
+    exposure = float(median(exposures)) if exposures else None
+    return replace(headers[len(headers) // 2].acquisition, exposure_mas=exposure)
+
+
+def _notes(scan: Scan, ordered: Stack, padded: int) -> list[str]:
+    notes = [f"skipped {skipped}"] if (skipped := _skipped(scan)) else []
+    if not ordered.headers[0].series_uid:
+        notes.append("the series has no UID; a hash of its voxels stands for it")
+    notes += ordered.notes
+    if padded:
+        notes.append(f"{padded} voxels hold the padding value of the scanner and were kept as they are")
+    if any(header.lossy for header in ordered.headers):
+        notes.append("the images were compressed with loss before they came here")
+    if any(header.rescale_type == "US" for header in ordered.headers):
+        notes.append("the unit of the values is not stated; HU were assumed")
+    return notes
