@@ -60,7 +60,7 @@ def regular_files(root: Path) -> list[Path]:
     return found
 
 
-def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> tuple[Dataset, dict[int, bytes]]:
+def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> Dataset:
     """Parse the allow-listed tags of a file.
 
     Args:
@@ -69,7 +69,7 @@ def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> tuple[Dataset,
         pixels: Read on into the pixel data.
 
     Returns:
-        The dataset, with a file meta that always names a transfer syntax, and the raw file meta by element number.
+        The dataset, with a file meta that always names a transfer syntax.
 
     Raises:
         NotDicom: The file does not look like DICOM.
@@ -91,7 +91,15 @@ def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> tuple[Dataset,
     if not getattr(dataset, "file_meta", None) or "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = _guess_syntax(dataset)
-    return dataset, meta
+    return dataset
+
+
+def media_class(path: Path) -> str:
+    """MediaStorageSOPClassUID of a file, "" if it has none; works on files whose data set is damaged."""
+    with path.open("rb") as stream:
+        head = stream.read(_META_BYTES)
+    meta = _file_meta(head)[0] if head[128:132] == b"DICM" else {}
+    return meta.get(0x02, b"").rstrip(b"\0 ").decode("ascii", "replace")
 
 
 def _looks_bare(head: bytes) -> bool:

@@ -16,10 +16,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
 
 from ctinv.errors import SeriesError
-from ctinv.io._files import NotDicom, bare, open_dataset, regular_files
+from ctinv.io._fields import (
+    HEADER_TAGS,
+    PRIVATE_CREATOR,
+    PRIVATE_DOSE,
+    PRIVATE_GROUP,
+    PRIVATE_PHOTONS,
+    Fields,
+)
+from ctinv.io._files import NotDicom, bare, media_class, open_dataset, regular_files
 from ctinv.volume import Acquisition
 
 CT_CLASSES = {
@@ -32,31 +39,6 @@ _CAPTURE, _REPORT, _DIRECTORY = (
     "1.2.840.10008.5.1.4.1.1.88.",
     "1.2.840.10008.1.3.10",
 )
-
-IMAGE_KEYWORDS = (
-    "SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit "
-    "PixelRepresentation PixelPaddingValue"
-).split()
-_KEYWORDS = (
-    "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID Modality ImageType PatientID "
-    "PatientName SeriesNumber AcquisitionNumber InstanceNumber TemporalPositionIdentifier TemporalPositionIndex ConvolutionKernel KVP "
-    "Exposure ExposureInuAs ExposureTime XRayTubeCurrent SliceThickness SpacingBetweenSlices WindowCenter WindowWidth "
-    "ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept RescaleType ModalityLUTSequence "
-    "LossyImageCompression SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
-).split()
-# Own block of series this package wrote: dose fraction and photons per view and detector element.
-PRIVATE_GROUP, PRIVATE_CREATOR = 0x0099, "CTINV"
-PRIVATE_DOSE, PRIVATE_PHOTONS = 0x01, 0x02
-_PRIVATE_TAGS = [0x00990010, 0x00991001, 0x00991002]
-
-
-def tags_of(keywords: list[str]) -> list[int]:
-    """Tag numbers of DICOM keywords."""
-    return [tag for word in keywords if (tag := tag_for_keyword(word)) is not None]
-
-
-_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,98 +82,19 @@ class Scan:
     damaged: list[Path] = field(default_factory=list)
 
 
-class _Fields:
-    """Look a keyword up in the nested functional groups of a frame first, then in the file's own elements.
-
-    Remembers the first problem, so that a slice can still be listed.
-    """
-
-    def __init__(self, layers: list[Dataset]) -> None:
-        self.layers = layers
-        self.problem: str | None = None
-
-    def fail(self, problem: str) -> None:
-        self.problem = self.problem or problem
-
-    def raw(self, keyword: str) -> Any:
-        for layer in self.layers:
-            if keyword in layer:
-                value = layer[keyword].value
-                if value is not None and value != "":
-                    return value
-        return None
-
-    def text(self, keyword: str) -> str:
-        try:
-            value = self.raw(keyword)
-            return "" if value is None else str(value).strip("\0 ")
-        except Exception:
-            return ""
-
-    def words(self, keyword: str) -> tuple[str, ...]:
-        try:
-            value = self.raw(keyword)
-            return (
-                () if value is None else tuple(str(v) for v in ([value] if isinstance(value, str) else value))
-            )
-        except Exception:
-            return ()
-
-    def numbers(self, keyword: str) -> tuple[float, ...] | None:
-        """Values as finite floats, () when absent, None when one of them is no plain number."""
-        try:
-            value = self.raw(keyword)
-            if value is None:
-                return ()
-            parts = (
-                [value]
-                if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__")
-                else list(value)
-            )
-            # Python would read "1_0" and "infinity" as numbers, and a comma must never become a decimal point.
-            texts = [str(part).strip("\0 ") for part in parts]
-            if not all(_NUMBER.fullmatch(text) for text in texts):
-                return None
-            numbers = tuple(float(text) for text in texts)
-        except Exception:
-            return None
-        return numbers if all(map(math.isfinite, numbers)) else None
-
-    def need(self, keyword: str, count: int, what: str) -> NDArray[np.float64]:
-        """Exactly `count` numbers; otherwise NaNs and a remembered problem."""
-        numbers = self.numbers(keyword)
-        if numbers is not None and len(numbers) == count:
-            return np.array(numbers)
-        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}; {what} needed")
-        return np.full(count, np.nan)
-
-    def integer(self, keyword: str, default: int | None = None) -> int:
-        numbers = self.numbers(keyword)
-        if numbers == () and default is not None:
-            return default
-        if numbers and len(numbers) == 1 and numbers[0] == int(numbers[0]):
-            return int(numbers[0])
-        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}")
-        return 0
-
-    def optional(self, keyword: str) -> float | None:
-        """One positive number of a technical fact that may be absent."""
-        numbers = self.numbers(keyword)
-        return numbers[0] if numbers and len(numbers) == 1 and numbers[0] > 0 else None
-
-
 def scan_folder(root: Path) -> Scan:
     """Read the header of every regular file below a folder."""
     result = Scan()
     for path in regular_files(root):
-        _scan_file(path, result)
+        scan_file(path, result)
     return result
 
 
-def _scan_file(path: Path, result: Scan) -> None:
+def scan_file(path: Path, result: Scan) -> None:
+    """Add what one file is to the result."""
     try:
-        dataset, meta = open_dataset(path, _TAGS, pixels=False)
-        kind = _kind(dataset, meta)
+        dataset = open_dataset(path, HEADER_TAGS, pixels=False)
+        kind = _kind(dataset, media_class(path))
         if kind is None:
             result.headers += _headers(path, dataset)
         elif kind == "damaged":
@@ -207,24 +110,15 @@ def _scan_file(path: Path, result: Scan) -> None:
             f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and rights."
         ) from None
     except Exception:
-        if _media_class(path) in CT_CLASSES:
+        if media_class(path) in CT_CLASSES:
             result.damaged.append(path)
         else:
             result.skipped["unreadable files"] += 1
 
 
-def _media_class(path: Path) -> str:
-    from ctinv.io._files import _META_BYTES, _file_meta
-
-    with path.open("rb") as stream:
-        head = stream.read(_META_BYTES)
-    return _file_meta(head)[0].get(0x02, b"").rstrip(b"\0 ").decode("ascii", "replace")
-
-
-def _kind(dataset: Dataset, meta: dict[int, bytes]) -> str | None:
+def _kind(dataset: Dataset, media: str) -> str | None:
     """Why a DICOM file is no CT slice; None if it is one, "damaged" if it is one cut off in its header."""
-    fields = _Fields([dataset])
-    media = meta.get(0x02, b"").rstrip(b"\0 ").decode("ascii", "replace")
+    fields = Fields([dataset])
     sop_class = fields.text("SOPClassUID") or media
     if sop_class == _DIRECTORY:
         return "DICOMDIR files"
@@ -245,7 +139,7 @@ def _kind(dataset: Dataset, meta: dict[int, bytes]) -> str | None:
 
 def _headers(path: Path, dataset: Dataset) -> list[Header]:
     """One header per frame; a classic file has one."""
-    frames = _Fields([dataset]).integer("NumberOfFrames", 1)
+    frames = Fields([dataset]).integer("NumberOfFrames", 1)
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
     if not per_frame:
         header = _header(path, None, frames, [dataset])
@@ -255,7 +149,7 @@ def _headers(path: Path, dataset: Dataset) -> list[Header]:
     headers = []
     for index, item in enumerate(per_frame):
         layers = [*_nested(item), *common, dataset]
-        if "LOCALIZER" not in _Fields(layers).words("FrameType"):
+        if "LOCALIZER" not in Fields(layers).words("FrameType"):
             headers.append(_header(path, index, frames, layers, per_frame=len(per_frame)))
     return headers
 
@@ -266,7 +160,7 @@ def _nested(item: Dataset) -> list[Dataset]:
 
 
 def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], per_frame: int = 1) -> Header:
-    fields = _Fields(layers)
+    fields = Fields(layers)
     if fields.text("Modality") != "CT":
         fields.fail("it is not a CT image, so its values are no HU")
     if frames != per_frame:
@@ -310,7 +204,7 @@ def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], p
     )
 
 
-def _check_pixels(fields: _Fields) -> int:
+def _check_pixels(fields: Fields) -> int:
     """Remember what forbids to decode the pixels; returns bits allocated."""
     if fields.integer("SamplesPerPixel", 1) != 1:
         fields.fail("it is a colour image, not CT numbers")
@@ -328,14 +222,14 @@ def _check_pixels(fields: _Fields) -> int:
     return allocated
 
 
-def _check_orientation(fields: _Fields, orientation: NDArray[np.float64]) -> None:
+def _check_orientation(fields: Fields, orientation: NDArray[np.float64]) -> None:
     row, column = orientation[:3], orientation[3:]
     errors = abs(row @ row - 1), abs(column @ column - 1), abs(row @ column)
     if not max(errors) < 2e-3:
         fields.fail("its ImageOrientationPatient is not two orthonormal directions")
 
 
-def _rescale(fields: _Fields) -> tuple[float, float]:
+def _rescale(fields: Fields) -> tuple[float, float]:
     if fields.raw("ModalityLUTSequence"):
         fields.fail("it maps its values by a Modality LUT, only slope and intercept are read")
     slope = float(fields.need("RescaleSlope", 1, "one finite number other than 0 is")[0])
@@ -353,7 +247,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
-def _traits(fields: _Fields, rows: int, columns: int) -> tuple[tuple[str, Any], ...]:
+def _traits(fields: Fields, rows: int, columns: int) -> tuple[tuple[str, Any], ...]:
     acquisition = fields.text("FrameAcquisitionNumber") or fields.text("AcquisitionNumber")
     times = fields.text("TemporalPositionIdentifier"), fields.text("TemporalPositionIndex")
     image_type = fields.words("FrameType") or fields.words("ImageType")
@@ -370,7 +264,7 @@ def _traits(fields: _Fields, rows: int, columns: int) -> tuple[tuple[str, Any], 
     )
 
 
-def _acquisition(fields: _Fields) -> Acquisition:
+def _acquisition(fields: Fields) -> Acquisition:
     kernel = re.sub(r"[^\w .+\-/]", "", " ".join(fields.words("ConvolutionKernel")), flags=re.ASCII)[
         :16
     ].strip()
@@ -387,7 +281,7 @@ def _acquisition(fields: _Fields) -> Acquisition:
     )
 
 
-def _exposure(fields: _Fields) -> float | None:
+def _exposure(fields: Fields) -> float | None:
     """Exposure of a slice in mAs; time x current where the exposure is missing or plainly of another unit."""
     exposure = fields.optional("ExposureInmAs")
     if exposure is None and (micro := fields.optional("ExposureInuAs")) is not None:
@@ -402,7 +296,7 @@ def _exposure(fields: _Fields) -> float | None:
     return exposure
 
 
-def _padding(fields: _Fields, bits: int) -> int | None:
+def _padding(fields: Fields, bits: int) -> int | None:
     """Padding as a stored value; scanners write negative ones as unsigned numbers."""
     numbers = fields.numbers("PixelPaddingValue")
     if not numbers or bits < 1:

@@ -18,8 +18,9 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from ctinv.errors import SeriesError
+from ctinv.io._fields import IMAGE_KEYWORDS, tags_of
 from ctinv.io._files import bare, open_dataset
-from ctinv.io._headers import IMAGE_KEYWORDS, Header, tags_of
+from ctinv.io._headers import Header
 
 # No lossless coder packs CT better than this; a larger claim is a bomb or a damaged header.
 MAX_RATIO = 1100
@@ -27,7 +28,6 @@ MAX_RATIO = 1100
 MAX_RLE_RATIO = 80
 _PLUGINS = ("pyjpegls", "pylibjpeg", "pydicom")
 _RLE = "1.2.840.10008.1.2.5"
-_JPEG_LIKE = ("1.2.840.10008.1.2.4.",)
 _TAGS = tags_of([*IMAGE_KEYWORDS, "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"])
 
 
@@ -53,7 +53,7 @@ def slices(headers: Sequence[Header]) -> Iterator[tuple[int, NDArray[Any]]]:
         by_file.setdefault(header.path, []).append(index)
     for path, indices in by_file.items():
         try:
-            dataset, _ = open_dataset(path, _TAGS, pixels=True)
+            dataset = open_dataset(path, _TAGS, pixels=True)
         except SeriesError:
             raise
         except Exception:

@@ -17,9 +17,10 @@ import numpy as np
 
 from ctinv.errors import SeriesError
 from ctinv.io import _pixels, voxel_uid
+from ctinv.io._choose import Group, choose, group_slices, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
-from ctinv.io._headers import Header, Scan, scan_folder
+from ctinv.io._headers import Header, Scan, scan_file, scan_folder
 from ctinv.io._quiet import quiet
 from ctinv.volume import Acquisition, Volume
 
@@ -50,27 +51,6 @@ class SeriesInfo:
         return f"#{self.number}: {self.slices} slices, {self.spacing[0]:.2f} mm"
 
 
-@dataclass
-class _Group:
-    """Slices that share all traits, orientation and pixel spacing; several can carry one series UID."""
-
-    number: int
-    headers: list[Header]
-
-    @property
-    def uid(self) -> str:
-        return self.headers[0].series_uid
-
-    def takes(self, header: Header) -> bool:
-        first = self.headers[0]
-        return (
-            header.series_uid == first.series_uid
-            and header.traits == first.traits
-            and np.allclose(header.orientation, first.orientation, atol=1e-3, rtol=0, equal_nan=True)
-            and np.allclose(header.pixel_spacing, first.pixel_spacing, atol=1e-6, rtol=1e-4, equal_nan=True)
-        )
-
-
 def read_series(
     folder: str | Path, uid: str | None = None, *, memory_budget: int | None = None, resample: bool = False
 ) -> Volume:
@@ -94,7 +74,7 @@ def read_series(
             uid = uid or _uid_of_file(root)
             root = root.parent
         scan = scan_folder(root)
-        group = _choose(_groups(scan), scan, uid)
+        group = choose(group_slices(scan), scan, uid)
         siblings = sum(h.series_uid == group.uid for h in scan.headers) != len(group.headers)
         return _read(group, scan, siblings, memory_budget, resample)
 
@@ -107,14 +87,12 @@ def list_series(folder: str | Path) -> list[SeriesInfo]:
     """
     root = Path(folder)
     with quiet():
-        return [_info(group) for group in _groups(scan_folder(root.parent if root.is_file() else root))]
+        return [_info(group) for group in group_slices(scan_folder(root.parent if root.is_file() else root))]
 
 
 def _uid_of_file(path: Path) -> str:
-    from ctinv.io._headers import _scan_file
-
     scan = Scan()
-    _scan_file(path, scan)
+    scan_file(path, scan)
     if not scan.headers:
         raise SeriesError(
             f"{bare(path)} is not a CT image in DICOM format; give a file or folder of a CT series."
@@ -122,19 +100,7 @@ def _uid_of_file(path: Path) -> str:
     return scan.headers[0].series_uid
 
 
-def _groups(scan: Scan) -> list[_Group]:
-    groups: list[_Group] = []
-    for header in scan.headers:
-        for group in groups:
-            if group.takes(header):
-                group.headers.append(header)
-                break
-        else:
-            groups.append(_Group(len(groups) + 1, [header]))
-    return groups
-
-
-def _info(group: _Group) -> SeriesInfo:
+def _info(group: Group) -> SeriesInfo:
     first = group.headers[0]
     warnings = list(dict.fromkeys(h.problem for h in group.headers if h.problem))
     step = float("nan")
@@ -157,87 +123,8 @@ def _info(group: _Group) -> SeriesInfo:
     )
 
 
-def _choose(groups: list[_Group], scan: Scan, uid: str | None) -> _Group:
-    """The one group that was asked for."""
-    if not groups:
-        _refuse_nothing(scan)
-    if scan.damaged:
-        raise SeriesError(
-            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again or remove the file."
-        )
-    if uid is not None and uid.startswith("#"):
-        chosen = [group for group in groups if uid == f"#{group.number}"]
-    else:
-        chosen = [group for group in groups if uid is None or group.uid == uid]
-    if not chosen:
-        raise SeriesError(f"the folder does not hold the series asked for; it holds {_listing(groups)}.")
-    if len(chosen) == 1:
-        return chosen[0]
-    if len({group.uid for group in chosen}) > 1:
-        raise SeriesError(
-            f"the folder holds {len(groups)} CT series, {_listing(chosen)}; choose one by its number or uid."
-        )
-    for group in chosen:
-        _refuse_problems(group.headers)
-    what = _difference(chosen)
-    raise SeriesError(
-        f"one series mixes slices that differ in {what}: {_listing(chosen)}; choose one by its number."
-    )
-
-
-def _listing(groups: Sequence[_Group]) -> str:
-    shown = [str(_Brief(group)) for group in groups[:3]]
-    more = f" and {len(groups) - 3} more" if len(groups) > 3 else ""
-    return "; ".join(shown) + more
-
-
-class _Brief:
-    """A group as ``#1: 133 slices of 2.50 mm``."""
-
-    def __init__(self, group: _Group) -> None:
-        step = median_step(group.headers)
-        unit = f" of {step:.2f} mm" if np.isfinite(step) else ""
-        self.text = f"#{group.number}: {len(group.headers)} slice{'s' * (len(group.headers) > 1)}{unit}"
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def _difference(groups: Sequence[_Group]) -> str:
-    first, second = groups[0].headers[0], groups[1].headers[0]
-    names = [name for (name, a), (_, b) in zip(first.traits, second.traits, strict=True) if a != b]
-    if not np.allclose(first.orientation, second.orientation, atol=1e-3, equal_nan=True):
-        names.append("orientation")
-    if not np.allclose(first.pixel_spacing, second.pixel_spacing, rtol=1e-4, equal_nan=True):
-        names.append("pixel spacing")
-    return " and ".join(names[:2])
-
-
-def _refuse_nothing(scan: Scan) -> None:
-    if scan.damaged:
-        raise SeriesError(
-            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again."
-        )
-    found = _skipped(scan)
-    raise SeriesError(
-        f"no CT slice was found ({found or 'the folder is empty'}); give the folder of one CT series."
-    )
-
-
-def _skipped(scan: Scan) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in scan.skipped.most_common(4))
-
-
-def _refuse_problems(headers: Sequence[Header]) -> None:
-    for header in headers:
-        if header.problem:
-            raise SeriesError(
-                f"{bare(header.path)} cannot be used: {header.problem}; export the series again."
-            )
-
-
-def _read(group: _Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
-    _refuse_problems(group.headers)
+def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
+    refuse_problems(group.headers)
     _check_budget(group.headers, budget)
     _pixels.check_claims(group.headers)
     ordered = stack(group.headers)
@@ -286,7 +173,7 @@ def _voxels(ordered: Stack) -> tuple[Any, int]:
     return hu, padded
 
 
-def _volume_uid(group: _Group, siblings: bool) -> str:
+def _volume_uid(group: Group, siblings: bool) -> str:
     """The series UID; a part of a mixed series gets a suffix, so that two parts never pass for one."""
     if not siblings or not group.uid:
         return group.uid
@@ -301,7 +188,7 @@ def _common(headers: Sequence[Header]) -> Acquisition:
 
 
 def _notes(scan: Scan, ordered: Stack, padded: int) -> list[str]:
-    notes = [f"skipped {skipped}"] if (skipped := _skipped(scan)) else []
+    notes = [f"skipped {skipped}"] if (skipped := skipped_text(scan)) else []
     if not ordered.headers[0].series_uid:
         notes.append("the series has no UID; a hash of its voxels stands for it")
     notes += ordered.notes
