@@ -1,6 +1,7 @@
 """Checkpoints in one safetensors file, so that one rename makes all of it appear at once.
 
-Tensors are named ``model.*``, ``optimizer.<parameter>.*`` and ``ema.*``; the rest is JSON in the file's header.
+Tensors are named ``model.*``, ``optimizer.<parameter>.*`` and ``ema.*``; the rest is JSON in the file's
+header.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def save_checkpoint(
                 scalars[f"{index}.{slot}"] = value
     if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
         raise ModelError(
-            f"the weights after step {step} are not finite, so no checkpoint was written; lower the learning rate."
+            f"the weights after step {step} are not finite, so nothing was written; reduce learning_rate."
         )
     header = {
         "step": step,

@@ -24,7 +24,8 @@ class DenoiserConfig:
         dose: Dose fraction of the low-dose side, for the record.
         steps, batch, patch: Length of the run; patches per step; edge of a patch in pixels.
         body: Least share of a patch above air.
-        margin: Pixels cut off each side before the loss, the receptive-field radius: zero padding teaches nothing.
+        margin: Pixels cut off each side before the loss, the receptive-field radius: zero padding teaches
+            nothing.
         learning_rate, last_learning_rate, warm_up: Cosine schedule of Adam; warm-up in steps.
         clip_norm: Largest gradient norm, 0 for none.
         ema: Decay of the averaged weights that are validated and kept, 0 for the raw weights.

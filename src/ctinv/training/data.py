@@ -1,8 +1,8 @@
 """Paired low- and full-dose patches from memory-mapped volumes.
 
 Batch k is a pure function of (seed, k): it has a generator of its own, so that order, resuming and the number
-of readers change nothing. Cropping is one index into a memory map; MONAI's random crops keep hidden random state
-and are therefore not used here.
+of readers change nothing. Cropping is one index into a memory map; MONAI's random crops keep hidden random
+state and are therefore not used.
 """
 
 from __future__ import annotations
@@ -53,50 +53,23 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
         arrays.append(array)
     if arrays[0].shape != arrays[1].shape:
         raise InputError(
-            f"the two doses of {name} have shapes {arrays[0].shape} and {arrays[1].shape}; both need the same."
+            f"the doses of {name} have shapes {arrays[0].shape} and {arrays[1].shape}; both need the same."
         )
     return Pair(name, arrays[0], arrays[1])
 
 
-def read_index(folder: Path) -> dict[str, tuple[Path, Path]]:
-    """Read ``pairs.txt`` of a data folder: lines ``name low.npy full.npy``, relative to the folder or absolute.
-
-    Raises:
-        InputError: There is no such file, or a line has another form.
-    """
-    index = folder / "pairs.txt"
-    try:
-        lines = index.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(
-            "the data folder needs a file pairs.txt with lines 'name low.npy full.npy'; write the pairs first."
-        ) from error
-    pairs = {}
-    for number, line in enumerate(lines, start=1):
-        parts = line.split()
-        if not parts or parts[0].startswith("#"):
-            continue
-        if len(parts) != 3:
-            raise InputError(
-                f"line {number} of pairs.txt has {len(parts)} words; expected: name low.npy full.npy."
-            )
-        pairs[parts[0]] = (folder / parts[1], folder / parts[2])
-    return pairs
-
-
 def open_pairs(folder: Path, names: Sequence[str]) -> list[Pair]:
-    """Map the named pairs of a data folder.
+    """Map the named pairs, files ``NAME_low.npy`` and ``NAME_full.npy`` of a data folder.
 
     Raises:
-        InputError: A name is not in the folder's index; the message lists those that are.
+        InputError: A pair is not there; the message lists those that are.
     """
-    index = read_index(folder)
+    there = {path.name.removesuffix("_low.npy") for path in folder.glob("*_low.npy")}
     for name in names:
-        if name not in index:
-            raise InputError(
-                f"the data folder has no pair {name}; it has {', '.join(sorted(index)) or 'none'}."
-            )
-    return [open_pair(name, *index[name]) for name in names]
+        if name not in there:
+            known = ", ".join(sorted(there)) or "none"
+            raise InputError(f"the data folder has no pair {name}; it has {known}.")
+    return [open_pair(name, folder / f"{name}_low.npy", folder / f"{name}_full.npy") for name in names]
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -108,8 +81,8 @@ def step_generator(seed: int, step: int) -> torch.Generator:
 class PairedPatches:
     """Step to a batch of patches, ``(low, full)``, each (B, 1, P, P) float32 HU.
 
-    Slices are drawn with equal probability over all pairs, positions uniformly among patches of which at least
-    the share ``body`` is not air; each patch is flipped and transposed at random, both doses alike.
+    Slices are drawn with equal probability over all pairs, positions uniformly among patches of which at
+    least the share ``body`` is not air; each patch is flipped and transposed at random, both doses alike.
 
     Args:
         pairs: At least one; slices must be at least as large as a patch.

@@ -45,7 +45,8 @@ class _Run:
     ) -> None:
         self.config, self.validate, self.out, self.progress = config, validate, out, progress
         # A quarter faster than contiguous weights on a CPU; the numbers stay the same up to rounding.
-        self.network = build(config.network, seed=config.seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = build(config.network, seed=config.seed)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate)
         self.ema = Ema(self.network, decay=config.ema) if config.ema else None
         self.judged = build(config.network, seed=config.seed)  # holds the weights under validation
@@ -131,15 +132,16 @@ def train_denoiser(
 ) -> dict[str, Any]:
     """Train, choose the best weights on the validation patients, measure, and write a bundle.
 
-    ``out`` receives ``checkpoint.safetensors`` (to resume), ``best.safetensors``, ``report.json`` and the bundle
-    folder ``<name>/``, which ``load_denoiser`` reads.
+    ``out`` receives ``checkpoint.safetensors`` (to resume), ``best.safetensors``, ``report.json`` and the
+    bundle folder ``<name>/``, which ``load_denoiser`` reads.
 
     Args:
         config_path: TOML file with the fields of `DenoiserConfig`.
-        data_folder: Holds ``pairs.txt``, see `ctinv.training.data.read_index`.
+        data_folder: Holds ``NAME_low.npy`` and ``NAME_full.npy`` for each pair, (Z, Y, X) HU.
         out: Folder, made if needed.
         resume: Continue a checkpoint in ``out``; False begins anew.
-        progress: Called as ``progress(text, fraction)`` after each step; raising ends the run, the checkpoint stays.
+        progress: Called as ``progress(text, fraction)`` after each step; raising ends the run, the checkpoint
+            stays.
 
     Returns:
         The report: config, best step, figures per pair (see `evaluate.figures`), seconds, bundle folder.

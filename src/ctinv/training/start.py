@@ -1,8 +1,8 @@
 """Initial weights that make a stack of convolutions start as the identity.
 
-Two channels carry the image and its negative through every ReLU, x = relu(x) − relu(−x); all other filters start
-as He et al. draw them. A denoiser's target is close to its input, so that training starts near the unprocessed
-image instead of far above it, with no skip connection and so no change of the published network.
+Two channels carry the image and its negative through every ReLU, x = relu(x) − relu(−x); all other filters
+start as He et al. draw them. A denoiser's target is close to its input, so that training starts near the
+unprocessed image instead of far above it, with no skip connection and so no change of the published network.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import nn
 from ctinv.errors import InputError
 from ctinv.networks import NETWORKS
 
-_LAST_GAIN = 0.05  # of the random filters in the last layer: small against the noise of the image, not zero
+_LAST_GAIN = 0.01  # of the random filters in the last layer: small against the noise of the image, not zero
 
 
 def build(network: str, *, seed: int) -> nn.Module:

@@ -1,0 +1,60 @@
+"""MONAI's own verifiers over a trusted bundle: they resolve ``_target_`` and ``$``, so they run what it says.
+
+Never call this on a bundle from elsewhere; `ctinv.networks.load` reads those without running anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from ctinv.errors import ModelError
+from ctinv.networks.load import load_network
+
+
+def check_bundle(folder: Path, *, schema: Path | None = None) -> list[str]:
+    """Verify a bundle of our own; needs the extra ``bundle``.
+
+    Args:
+        folder: The bundle.
+        schema: MONAI's metadata schema on disk; without it, that check is left out.
+
+    Returns:
+        What was checked, in plain words.
+
+    Raises:
+        ModelError: A check failed; the text names it.
+    """
+    from monai.bundle import verify_metadata, verify_net_in_out
+
+    load_network(folder)
+    siblings_agree(folder)
+    done = ["static loader", "model.pt equals model.safetensors"]
+    metadata, inference = (str(folder / "configs" / name) for name in ("metadata.json", "inference.json"))
+    try:
+        if schema is not None:
+            digest = hashlib.md5(schema.read_bytes(), usedforsecurity=False).hexdigest()
+            verify_metadata(meta_file=metadata, filepath=str(schema), hash_val=digest, hash_type="md5")
+            done.append("verify_metadata")
+        verify_net_in_out("network_def", meta_file=metadata, config_file=inference, device="cpu", any=48)
+        done.append("verify_net_in_out")
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"{folder.name} fails MONAI's own verification: {str(error).splitlines()[0][:120]}"
+        ) from error
+    return done
+
+
+def siblings_agree(folder: Path) -> None:
+    """Raise ModelError unless model.pt holds bit for bit the tensors of model.safetensors."""
+    tensors = load_file(folder / "models" / "model.safetensors")
+    pickled = torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True)
+    if tensors.keys() != pickled.keys() or not all(
+        torch.equal(pickled[key], tensors[key]) for key in tensors
+    ):
+        raise ModelError(
+            f"model.pt and model.safetensors of {folder.name} hold different weights; export it again."
+        )
