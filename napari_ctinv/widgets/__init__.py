@@ -1,0 +1,1 @@
+"""One widget per file; each is a form over one core call."""

@@ -1,0 +1,50 @@
+"""Form fields that both widgets share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from magicgui.types import FileDialogMode
+from magicgui.widgets import ComboBox, FileEdit
+
+from ctinv.errors import InputError
+from napari_ctinv.catalogue import shipped_denoisers
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def denoiser_box() -> ComboBox:
+    """The shipped denoisers."""
+    return ComboBox(label="denoiser", choices=shipped_denoisers(), tooltip="a shipped network")
+
+
+def bundle_edit() -> FileEdit:
+    """A folder with a denoiser of the user's own; it goes before the shipped ones."""
+    edit = FileEdit(label="or bundle", mode=FileDialogMode.EXISTING_DIRECTORY, nullable=True, value=None)
+    edit.tooltip = "folder of a MONAI bundle with your own denoiser; leave empty to use the one above"
+    return edit
+
+
+def device_box() -> ComboBox:
+    """Where to compute; auto is CUDA where there is one."""
+    return ComboBox(label="device", choices=DEVICES, value="auto")
+
+
+def chosen_denoiser(denoiser: ComboBox, bundle: FileEdit) -> str:
+    """The bundle folder if one is given, else the shipped name.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    folder = chosen_path(bundle)
+    if folder is not None:
+        return str(folder)
+    if denoiser.value is None:
+        raise InputError("no denoiser is chosen; choose a shipped one or the folder of a bundle.")
+    return str(denoiser.value)
+
+
+def chosen_path(edit: FileEdit) -> Path | None:
+    """The path in the field, None where it is empty."""
+    value = edit.value
+    return Path(value) if isinstance(value, Path) and str(value) not in ("", ".") else None

@@ -1,0 +1,161 @@
+"""What every widget has: a scrollable form, one button that runs and cancels, progress, results as layers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from magicgui.widgets import Container
+from napari.layers import Image, Layer
+from napari.utils.notifications import show_error
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from ctinv.errors import CtinvError
+from napari_ctinv.colorbars import show_in
+from napari_ctinv.layers import LayerTuple, layer_info
+from napari_ctinv.worker import Job, Outcome, Work
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+class Panel(QWidget):
+    """Base of the widgets.
+
+    To make one: build `form` in `__init__`, call `show_form`, and write `make_work`.
+
+    Args:
+        viewer: The napari viewer.
+        title: Verb for the button and the activity dock.
+    """
+
+    def __init__(self, viewer: ViewerModel, *, title: str) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.title = title
+        self.job: Job | None = None
+        show_in(viewer)
+        self.button = QPushButton(title)
+        self.button.clicked.connect(self.run_or_cancel)
+        self.bar = QProgressBar()
+        self.bar.setVisible(False)
+        self.status = QLabel("")
+        self.status.setWordWrap(True)
+
+    def make_work(self) -> Work:
+        """The work that the form describes.
+
+        Raises:
+            CtinvError: The form cannot be carried out; the text is shown to the user.
+        """
+        raise NotImplementedError
+
+    def on_item(self, item: Any) -> None:
+        """A piece is finished; in the main thread."""
+
+    def on_end(self, outcome: Outcome) -> None:
+        """The run has ended; in the main thread, after the layers were added."""
+
+    def show_form(self, form: Container, *below: QWidget) -> None:
+        """Lay out the form, the button, progress and further widgets in one scrollable column."""
+        self.form = form
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(4, 4, 4, 4)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.button)
+        form.native.layout().setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(form.native)
+        layout.addLayout(buttons)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.status)
+        for widget in below:
+            layout.addWidget(widget, 1)
+        if not below:
+            layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(column)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+    def reset_choices(self, *_event: Any) -> None:
+        """Bring the layer choices up to date; napari calls this when layers come and go."""
+        self.form.reset_choices()
+
+    def image_choices(self, _widget: Any = None) -> list[Layer]:
+        """Layers that can be CT images: volumes or images, without maps and sample stacks."""
+        return [layer for layer in self.viewer.layers if _may_be_ct(layer)]
+
+    def run_or_cancel(self) -> None:
+        """What the button does."""
+        if self.job is not None and self.job.running:
+            self.cancel()
+        else:
+            self.run()
+
+    def run(self) -> Job | None:
+        """Start what the form describes; None, with the reason shown, if that is not possible."""
+        if self.job is not None and self.job.running:
+            return self.job
+        try:
+            work = self.make_work()
+        except CtinvError as error:
+            self._tell_failure(str(error))
+            return None
+        self.job = Job(work, title=self.title)
+        self.job.progressed.connect(self._on_progress)
+        self.job.yielded.connect(self.on_item)
+        self.job.ended.connect(self._on_ended)
+        self.button.setText("Cancel")
+        self._on_progress("starting", math.nan)
+        self.bar.setVisible(True)
+        self.job.start()
+        return self.job
+
+    def cancel(self) -> None:
+        """Stop at the next finished piece; what is finished is kept."""
+        if self.job is not None and self.job.running:
+            self.button.setText("Cancelling…")
+            self.button.setEnabled(False)
+            self.job.cancel()
+
+    def add_layers(self, layers: list[LayerTuple]) -> list[Layer]:
+        """Add layers on top, under new names; older results stay."""
+        return [self.viewer.add_layer(Layer.create(*layer)) for layer in layers]
+
+    def closeEvent(self, event: Any) -> None:
+        """A closed widget leaves no run behind."""
+        if self.job is not None:
+            self.job.abandon()
+        super().closeEvent(event)
+
+    def _on_progress(self, text: str, fraction: float) -> None:
+        self.status.setText(text)
+        unknown = math.isnan(fraction)
+        self.bar.setRange(0, 0 if unknown else 100)
+        if not unknown:
+            self.bar.setValue(round(100 * fraction))
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        self.button.setText(self.title)
+        self.button.setEnabled(True)
+        self.bar.setVisible(False)
+        self.status.setText("")
+        self.add_layers(outcome.layers)
+        self.on_end(outcome)
+        if outcome.state == "failed":
+            self._tell_failure(outcome.message)
+
+    def _tell_failure(self, message: str) -> None:
+        self.status.setText(message)
+        show_error(message)
+
+
+def _may_be_ct(layer: Layer) -> bool:
+    if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim not in (2, 3):
+        return False
+    return layer_info(layer.metadata).get("kind", "ct") in ("ct", "denoised")

@@ -1,0 +1,83 @@
+"""The certificate table: one row per sample, in the order in which samples arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+if TYPE_CHECKING:
+    from ctinv.fibre.tiers import Certificate
+
+COLUMNS = ("k", "RMSE [HU]", "max [HU]", "NFE", "χ²/n", "tier")
+NOT_REACHED = QColor(200, 80, 60)
+
+
+class CertificateTable(QTableWidget):
+    """A read-only table of certificates.
+
+    Signals:
+        chosen(index): A row was clicked or reached by the arrow keys; the place of the sample in the stack.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__(0, len(COLUMNS))
+        self.setHorizontalHeaderLabels(COLUMNS)
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        if rows is not None and columns is not None:  # always there; PyQt's stubs do not know
+            rows.setVisible(False)
+            rows.setDefaultSectionSize(20)
+            columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setMinimumHeight(180)
+        self.currentCellChanged.connect(self._on_cell)
+
+    def extend_to(self, certificates: Sequence[Certificate]) -> None:
+        """Append the certificates that are not in the table yet."""
+        begin = self.rowCount()
+        self.setRowCount(max(begin, len(certificates)))
+        for row in range(begin, len(certificates)):
+            for column, text in enumerate(cells(certificates[row])):
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                if not certificates[row].passed:
+                    item.setForeground(NOT_REACHED)
+                self.setItem(row, column, item)
+
+    def clear_rows(self) -> None:
+        """Empty the table for a new run."""
+        self.setRowCount(0)
+
+    def _on_cell(self, row: int, _column: int, previous: int, _previous_column: int) -> None:
+        if row >= 0 and row != previous:
+            self.chosen.emit(row)
+
+
+def cells(certificate: Certificate) -> tuple[str, ...]:
+    """The row of one sample as text; a tier that was not reached is said so."""
+    return (
+        str(certificate.k),
+        f"{certificate.rmse_hu:.3f}",
+        f"{certificate.max_hu:.2f}",
+        f"{certificate.nfe:.3f}",
+        f"{certificate.chi2_per_n:.3f}",
+        certificate.tier if certificate.passed else f"{certificate.tier}, not reached",
+    )
+
+
+def summary_line(certificates: Sequence[Certificate], *, tier: str, spread_hu: float | None = None) -> str:
+    """One line over the table: how many hold, how well, and how far apart they are."""
+    if not certificates:
+        return "no sample is finished yet"
+    passed = sum(certificate.passed for certificate in certificates)
+    mean = sum(certificate.rmse_hu for certificate in certificates) / len(certificates)
+    worst = max(certificate.rmse_hu for certificate in certificates)
+    line = f"{passed} of {len(certificates)} at {tier} · RMSE {mean:.3f} HU, worst {worst:.3f} HU"
+    return line if spread_hu is None else f"{line} · spread {spread_hu:.1f} HU"

@@ -1,0 +1,188 @@
+"""Invariances: sample what the denoiser cannot tell from the scan, certified, stored and over the scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from magicgui.types import FileDialogMode
+from magicgui.widgets import ComboBox, Container, FileEdit, SpinBox
+from napari.layers import Image, Shapes
+from qtpy.QtWidgets import QLabel
+
+from ctinv.errors import InputError, ModelError
+from ctinv.volume import Box, Volume
+from napari_ctinv.catalogue import taps_of
+from napari_ctinv.layers import fx_layer, sample_stack, samples_layer
+from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice
+from napari_ctinv.steps import SampleRequest, SampleWork
+from napari_ctinv.widgets._choices import (
+    bundle_edit,
+    chosen_denoiser,
+    chosen_path,
+    denoiser_box,
+    device_box,
+)
+from napari_ctinv.widgets._panel import Panel
+from napari_ctinv.widgets.certificates import CertificateTable, summary_line
+from napari_ctinv.worker import Outcome
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ctinv.sampler import Store
+
+CENTRE, WHOLE = "64 x 64 at the centre of the view", "whole visible slice"
+GENERATORS = ("renoise",)
+TIERS = {"T0 numeric": "T0", "T1 DICOM": "T1", "T2 display": "T2", "T3 noise": "T3"}
+
+
+class InvariancesWidget(Panel):
+    """Choose a layer, a denoiser, a tap and a region, press Sample; the table fills while samples arrive."""
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__(napari_viewer, title="Sample invariances")
+        self.image = ComboBox(label="scan", choices=self.image_choices, nullable=True)
+        self.region = ComboBox(label="region", choices=self._region_choices)
+        self.denoiser = denoiser_box()
+        self.bundle = bundle_edit()
+        self.tap = ComboBox(label="tap", choices=self._tap_choices)
+        self.generator = ComboBox(label="generator", choices=GENERATORS)
+        self.n = SpinBox(label="samples", value=250, min=1, max=100_000)
+        self.tier = ComboBox(label="tier", choices=list(TIERS.items()), value="T2")
+        self.seed = SpinBox(label="seed", value=0, min=0, max=2**31 - 1)
+        self.device = device_box()
+        self.study = FileEdit(
+            label="study", mode=FileDialogMode.OPTIONAL_FILE, filter="*.zarr", nullable=True, value=None
+        )
+        self._explain()
+        fields = [self.image, self.region, self.denoiser, self.bundle, self.tap, self.generator]
+        fields += [self.n, self.tier, self.seed, self.device, self.study]
+        self.denoiser.changed.connect(self._reset_taps)
+        self.bundle.changed.connect(self._reset_taps)
+        self.line = QLabel("")
+        self.line.setWordWrap(True)
+        self.table = CertificateTable()
+        self.table.chosen.connect(self.show_sample)
+        self.samples: Image | None = None
+        self.show_form(Container(widgets=fields, labels=True), self.line, self.table)
+        self.reset_choices()
+
+    def make_work(self) -> SampleWork:
+        """The request of the form; clears the table for the new run.
+
+        Raises:
+            CtinvError: Something is missing, or the region does not lie in the scan.
+        """
+        layer = self.image.value
+        if layer is None:
+            raise InputError("no scan is chosen; open a CT first, for example by File > Open Sample.")
+        volume = volume_of(layer)
+        self._window = (float(layer.contrast_limits[0]), float(layer.contrast_limits[1]))
+        request = SampleRequest(
+            volume=volume,
+            box=self.chosen_box(volume),
+            denoiser=chosen_denoiser(self.denoiser, self.bundle),
+            tap=str(self.tap.value),
+            generator=str(self.generator.value),
+            n=int(self.n.value),
+            tier=str(self.tier.value),
+            seed=int(self.seed.value),
+            device=str(self.device.value),
+            study=_chosen_study(self.study),
+        )
+        self.samples = None
+        self.table.clear_rows()
+        self.line.setText("")
+        return SampleWork(request)
+
+    def chosen_box(self, volume: Volume) -> Box:
+        """The region in voxels of the volume: the drawn rectangle, or a part of the visible slice.
+
+        Raises:
+            InputError: Nothing is drawn, or the region does not lie in the scan.
+        """
+        choice = self.region.value
+        height = visible_height(self.viewer.dims.point, self.viewer.dims.displayed)
+        if isinstance(choice, Shapes):
+            return box_from_shape(_last_shape(choice), volume, world_z=height)
+        if choice == WHOLE:
+            return whole_slice(volume, world_z=height)
+        return box_around(self.viewer.camera.center, volume, world_z=height)
+
+    def show_sample(self, index: int) -> None:
+        """Move the sample slider of the viewer."""
+        if self.samples is not None and self.samples in self.viewer.layers:
+            self.viewer.dims.set_point(self.viewer.dims.ndim - 4, index)
+
+    def on_item(self, item: Store) -> None:
+        """More samples are finished: the table and the stack grow."""
+        certificates = item.certificates
+        if not certificates:
+            return
+        self.table.extend_to(certificates)
+        self.line.setText(summary_line(certificates, tier=item.provenance.tier))
+        if self.samples is None:
+            _fx, self.samples = self.add_layers(
+                [fx_layer(item, window=self._window), samples_layer(item, window=self._window)]
+            )
+            self.show_sample(0)
+        elif len(self.samples.data) < len(certificates):
+            self.samples.data = sample_stack(item)
+
+    def on_end(self, outcome: Outcome) -> None:
+        """The maps lie below the samples, and the line says what was found."""
+        if self.samples is None or self.samples not in self.viewer.layers:
+            return
+        layers = self.viewer.layers
+        layers.move(layers.index(self.samples), len(layers))
+        layers.selection.active = self.samples
+        if outcome.state == "cancelled":
+            self.line.setText(f"stopped; {self.table.rowCount()} samples are kept · {self.line.text()}")
+
+    def _region_choices(self, _widget: Any = None) -> list[Any]:
+        drawn = [
+            (f"rectangle in {layer.name}", layer) for layer in self.viewer.layers if isinstance(layer, Shapes)
+        ]
+        return [*drawn, (CENTRE, CENTRE), (WHOLE, WHOLE)]
+
+    def _tap_choices(self, _widget: Any = None) -> list[str]:
+        chosen = chosen_path(self.bundle) or self.denoiser.value
+        try:
+            return taps_of(chosen) if chosen is not None else ["output"]
+        except ModelError as error:
+            self.status.setText(str(error))
+            return ["output"]
+
+    def _reset_taps(self, _value: Any = None) -> None:
+        self.status.setText("")
+        self.tap.reset_choices()
+
+    def _explain(self) -> None:
+        self.region.tooltip = "draw a rectangle in a Shapes layer, or take a part of the visible slice"
+        self.tap.tooltip = "the layer whose representation must stay; output is the denoised image itself"
+        self.tier.tooltip = (
+            "T0: the same numbers; T1: the same integer HU; T2: the same 8-bit picture; T3: within the noise"
+        )
+        self.seed.tooltip = "sample k depends on the seed and k only"
+        self.study.tooltip = "folder to write or to continue; empty: in your data folder, named by its key"
+
+
+def _last_shape(layer: Shapes) -> np.ndarray:
+    """Corners in the world of the selected shape, or of the one drawn last.
+
+    Raises:
+        InputError: The layer is empty.
+    """
+    if len(layer.data) == 0:
+        raise InputError(f"nothing is drawn in {layer.name}; draw a rectangle or choose another region.")
+    index = max(layer.selected_data) if layer.selected_data else len(layer.data) - 1
+    return np.array([layer.data_to_world(corner) for corner in layer.data[index]])
+
+
+def _chosen_study(edit: FileEdit) -> Path | None:
+    path = chosen_path(edit)
+    if path is None:
+        return None
+    return path if path.suffix == ".zarr" else path.with_name(f"{path.name}.zarr")
