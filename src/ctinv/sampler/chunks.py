@@ -1,0 +1,167 @@
+"""ImageArray: one array of images on disk, written exactly and durably, read chunk by chunk."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from ctinv.errors import StoreError
+from ctinv.sampler import layout
+
+
+class ImageArray:
+    """(n, 1, H, W) images of a study; indexing reads only the chunks needed and returns the stored type.
+
+    Attributes:
+        quantum: HU per unit of an integer array; 0 for floats, which are HU already.
+        grid: Step of the values in HU, 0 if they have none; also floats may lie on a grid.
+    """
+
+    def __init__(self, group: zarr.Group, name: str, folder: Path) -> None:
+        self._array = layout.array(group, name)
+        self._path = folder / name
+        self._study = folder.name
+        self._scale = float(self._array.attrs["scale"])  # type: ignore[arg-type]
+        self.grid = float(self._array.attrs.get("quantum", 0.0))  # type: ignore[arg-type]
+        self.quantum = self._scale if self.dtype.kind == "i" else 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, 1, H, W)."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Stored type."""
+        return np.dtype(self._array.dtype)
+
+    @property
+    def ndim(self) -> int:
+        """Four."""
+        return self._array.ndim
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Extent of one chunk along each axis."""
+        return self._array.chunks
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(self._array[key])
+        except (RuntimeError, ValueError, OSError) as error:  # what the codecs raise on damaged bytes
+            raise StoreError(
+                f"{self._path.name} of {self._study} is damaged; sample again to replace it."
+            ) from error
+
+    def block(self, k: int) -> NDArray[Any]:
+        """All rows that share their chunks with row k, stored type."""
+        start = k - k % layout.CHUNK_ROWS
+        return self[start : start + layout.CHUNK_ROWS]
+
+    def to_hu(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Stored values as float32 HU; exact for integers."""
+        return values.astype(np.float32) * np.float32(self._scale)
+
+    def encode(self, values: NDArray[np.float32]) -> NDArray[Any]:
+        """Images (B, H, W) in HU as stored, (B, 1, H, W).
+
+        Raises:
+            StoreError: Another shape, a value that is not finite, not a multiple of the quantum or out of
+                range.
+        """
+        if values.shape[1:] != self.shape[2:]:
+            raise StoreError(
+                f"{self._study} stores {self._path.name} of {self.shape[2:]}, got {values.shape[1:]}."
+            )
+        if not np.isfinite(values).all():
+            raise StoreError(f"{self._path.name} holds NaN or infinity; {self._study} stores finite HU only.")
+        if self.grid and not np.array_equal(np.rint(values / self.grid) * np.float32(self.grid), values):
+            raise StoreError(f"{self._path.name} is not rounded to {self.grid} HU; round before certifying.")
+        limit = _limit(self.dtype) * self._scale
+        if np.abs(values, dtype=np.float64).max(initial=0.0) > limit:
+            raise StoreError(f"{self._path.name} exceeds the storable range of ±{limit:g} HU.")
+        return (values / np.float32(self._scale)).astype(self.dtype)[:, None]
+
+    def write(self, rows: Sequence[int], values: NDArray[Any]) -> None:
+        """Write encoded images into their rows and flush them to the disk."""
+        order = sorted(range(len(rows)), key=lambda index: rows[index])
+        for start, run in _runs([rows[index] for index in order]):
+            self._array[start : start + run] = values[order[:run]]
+            order = order[run:]
+        for block in sorted({k // layout.CHUNK_ROWS for k in rows}):
+            _flush(self._path / "c" / str(block))
+        _flush_one(self._path / "c")
+
+    def extend(self, n: int) -> None:
+        """Make room for n rows; existing ones stay as they are."""
+        if n > len(self):
+            self._array.resize((n, *self.shape[1:]))
+
+    def drop_unreadable(self, k: int) -> None:
+        """Delete the chunks of row k's block that cannot be decoded; its rows can then be written anew."""
+        block = k // layout.CHUNK_ROWS
+        start = block * layout.CHUNK_ROWS
+        for y, x in itertools.product(
+            *(range(0, s, c) for s, c in zip(self.shape[2:], self.chunks[2:], strict=True))
+        ):
+            try:
+                self[start : start + 1, :, y : y + self.chunks[2], x : x + self.chunks[3]]
+            except StoreError:
+                name = (block, 0, y // self.chunks[2], x // self.chunks[3])
+                self._path.joinpath("c", *map(str, name)).unlink(missing_ok=True)
+
+    def lazy(self, rows: Sequence[int]) -> Any:
+        """Dask array (len(rows), 1, H, W) float32 HU.
+
+        Raises:
+            StoreError: dask is not installed.
+        """
+        try:
+            import dask.array
+        except ImportError:
+            raise StoreError("showing a study needs dask; install napari-ctinv[napari].") from None
+        stored = dask.array.from_array(
+            self, chunks=self.chunks, name=False, meta=np.empty((0,) * 4, self.dtype)
+        )
+        whole = len(rows) == 0 or (rows[0] == 0 and rows[-1] == len(rows) - 1)
+        chosen = stored[: len(rows)] if whole else stored[list(rows)]
+        return chosen.map_blocks(self.to_hu, dtype=np.float32)
+
+
+def _limit(dtype: np.dtype[Any]) -> float:
+    return layout.INT16_LIMIT if dtype.kind == "i" else float(np.finfo(dtype).max)
+
+
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending row numbers as (first, length) of contiguous runs."""
+    for _, group in itertools.groupby(enumerate(rows), key=lambda pair: pair[1] - pair[0]):
+        run = [k for _, k in group]
+        yield run[0], len(run)
+
+
+def _flush(folder: Path) -> None:
+    """fsync every file and folder below, and the folder itself."""
+    for inner, _, files in os.walk(folder):
+        for name in files:
+            _flush_one(Path(inner) / name)
+        _flush_one(Path(inner))
+
+
+def _flush_one(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no fsync for folders
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,96 @@
+"""WriterLock: one writer per study.
+
+The operating system holds the lock and lets go of it when the process ends, however it ends, so a killed
+writer leaves nothing to clean up. The file's content, process and host, is there for the message and for
+network drives on which locks of another machine cannot be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ctinv.errors import StoreError
+
+FILE_NAME = "writer.lock"
+
+
+class WriterLock:
+    """The right to write into a study folder, until `release` or the end of the process.
+
+    Raises:
+        StoreError: Another writer holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor: int | None = os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            taken = _lock(self._descriptor)
+            holder = _holder(self._descriptor)
+            if not taken or holder.get("host", socket.gethostname()) != socket.gethostname():
+                raise StoreError(_refusal(folder, holder, taken))
+            self._write({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
+        except BaseException:
+            os.close(self._descriptor)
+            self._descriptor = None
+            raise
+
+    def _write(self, content: dict[str, Any]) -> None:
+        assert self._descriptor is not None
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, json.dumps(content).encode() if content else b"")
+
+    def release(self) -> None:
+        """Let go; a second call does nothing."""
+        if self._descriptor is not None:
+            self._write({})
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _holder(descriptor: int) -> dict[str, Any]:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        content = json.loads(os.read(descriptor, 4096))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _refusal(folder: Path, holder: dict[str, Any], taken: bool) -> str:
+    who = f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'unknown')}"
+    text = f"{folder.name} is being written by {who} since {holder.get('since', 'unknown')}"
+    if not taken:
+        return f"{text}; wait for it or end it, reading is possible meanwhile."
+    return f"{text}; if that process is gone, delete {FILE_NAME} inside the study."
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> bool:
+        os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # a byte beyond the content, which stays readable
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

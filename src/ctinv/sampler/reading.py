@@ -1,0 +1,205 @@
+"""Reading a study: journal and hashes decide what is there, no model is needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctinv.errors import StoreError
+from ctinv.fibre.tiers import Certificate
+from ctinv.sampler import layout
+from ctinv.sampler.batch import Batch, Setting
+from ctinv.sampler.chunks import ImageArray
+from ctinv.sampler.journal import Journal, Record
+from ctinv.sampler.maps import RunningMaps, rms
+from ctinv.sampler.provenance import Provenance
+from ctinv.sampler.samples import check_pixel, summarise
+
+
+class StoreReader:
+    """The reading side of a `Store`; reads like `Samples`.
+
+    Attributes:
+        path: The folder.
+        provenance: Where the samples come from; its `n` is the largest number ever asked for.
+        n: The same number.
+        x_tilde: (n, 1, h, w) samples on disk, loaded when indexed: int16 in units of its `quantum` HU (then
+            float32 HU = value x quantum), or float32 HU with `quantum` 0. Rows not in `rows` hold no sample.
+        feedback_error: (n, 1, H', W') float16 HU on disk, loaded when indexed.
+    """
+
+    def __init__(self, path: Path, *, write: bool = False) -> None:
+        self.path = path
+        self._group, self._meta = layout.open_group(path, write=write)
+        self._journal = Journal(path / layout.JOURNAL)
+        self._damaged: set[int] = set()
+        self._maps: RunningMaps | None = None
+        self._maps_rows: set[int] = set()
+        self._load()
+
+    def _load(self) -> None:
+        self.n = int(self._meta["n"])
+        self.provenance = Provenance.from_json(self._meta["provenance"])
+        self.x_tilde = ImageArray(self._group, "x_tilde", self.path)
+        self.feedback_error = ImageArray(self._group, "feedback_error", self.path)
+
+    @property
+    def _committed(self) -> dict[int, Record]:
+        records = self._journal.records
+        return {k: records[k] for k in sorted(records) if k < self.n and k not in self._damaged}
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Row numbers k of the committed samples, ascending."""
+        return tuple(self._committed)
+
+    @property
+    def certificates(self) -> list[Certificate]:
+        """Certificates of the committed samples, in the order of `rows`."""
+        return [record.certificate for record in self._committed.values()]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Time by stage in s, over all runs that came to their end."""
+        return dict(self._meta["seconds"])
+
+    @cached_property
+    def setting(self) -> Setting:
+        """What all samples share, as stored; the volume's uid is a hash."""
+        return layout.read_setting(self._group, self._meta)
+
+    def refresh(self) -> None:
+        """Take in what another process has committed since this study was opened."""
+        self._group, self._meta = layout.open_group(self.path, write=not self._group.read_only)
+        self._journal.reload()
+        self._load()
+
+    def read(self, k: int) -> NDArray[np.float32]:
+        """(h, w) HU, sample k, checked against its hash.
+
+        Raises:
+            StoreError: The sample is not there or damaged.
+        """
+        return self.x_tilde.to_hu(self._read(self.x_tilde, k, self._record(k).sha256))
+
+    def read_error(self, k: int) -> NDArray[np.float32]:
+        """(H', W') HU, f(x̃) − f(x) of sample k over the output box, checked against its hash."""
+        return self._read(self.feedback_error, k, self._record(k).error_sha256).astype(np.float32)
+
+    def _record(self, k: int) -> Record:
+        if k not in self._committed:
+            raise StoreError(
+                f"{self.path.name} has no sample {k}; it holds {len(self._committed)} of {self.n}."
+            )
+        return self._journal.records[k]
+
+    def _read(self, images: ImageArray, k: int, sha256: str) -> NDArray[Any]:
+        values: NDArray[Any] = images[k, 0]
+        if sha256_of(values) != sha256:
+            raise StoreError(f"sample {k} of {self.path.name} is damaged; sample again to replace it.")
+        return values
+
+    def _blocks(self) -> Iterator[list[int]]:
+        """Committed rows, grouped by the chunk they share."""
+        blocks: dict[int, list[int]] = {}
+        for k in self._committed:
+            blocks.setdefault(k // layout.CHUNK_ROWS, []).append(k)
+        yield from blocks.values()
+
+    def batches(self) -> Iterator[Batch]:
+        """The committed samples again as batches of up to 25, each chunk read once, each sample checked.
+
+        Raises:
+            StoreError: A sample is damaged.
+        """
+        for block in self._blocks():
+            images, errors = self.x_tilde.block(block[0]), self.feedback_error.block(block[0])
+            bad = [k for k in block if not self._intact(k, images, errors)]
+            if bad:
+                raise StoreError(
+                    f"samples {bad[:5]} of {self.path.name} are damaged; sample again to replace them."
+                )
+            index = [k % layout.CHUNK_ROWS for k in block]
+            certificates = tuple(self._journal.records[k].certificate for k in block)
+            hu = self.x_tilde.to_hu(images[index, 0])
+            yield Batch(tuple(block), hu, errors[index, 0].astype(np.float32), certificates)
+
+    def verify(self) -> list[int]:
+        """Rows whose stored image or feed-back error is not what was certified; empty if all are sound."""
+        bad: list[int] = []
+        for block in self._blocks():
+            try:
+                images, errors = self.x_tilde.block(block[0]), self.feedback_error.block(block[0])
+                bad += [k for k in block if not self._intact(k, images, errors)]
+            except StoreError:
+                bad += block
+        return bad
+
+    def lazy(self) -> Any:
+        """Dask array (n, 1, h, w) float32 HU of the committed samples, loaded chunk by chunk when shown."""
+        return self.x_tilde.lazy(self.rows)
+
+    def probe(self, y: int, x: int) -> NDArray[np.float32]:
+        """(n,) HU, every committed sample at row y, column x of the region; reads only the chunks needed."""
+        check_pixel(y, x, self.setting.region)
+        return self.x_tilde.to_hu(self.x_tilde[:, 0, y, x][list(self.rows)])
+
+    def mean(self) -> NDArray[np.float32]:
+        """(h, w) mean of the committed samples in HU."""
+        return self._current_maps()[0]
+
+    def spread(self) -> NDArray[np.float32]:
+        """(h, w) standard deviation over the committed samples in HU (n − 1)."""
+        return self._current_maps()[1]
+
+    def worst(self) -> NDArray[np.float32]:
+        """(H', W') largest absolute feed-back error over the committed samples in HU."""
+        return self._current_maps()[2]
+
+    def summary(self) -> dict[str, Any]:
+        """The figures that the shell prints, see `summarise`."""
+        return summarise(
+            self.certificates,
+            self.setting.scalars,
+            provenance=self.provenance,
+            spread_hu=rms(self.spread()),
+            seconds=self.seconds,
+        )
+
+    def _new_maps(self) -> RunningMaps:
+        setting = self.setting
+        return RunningMaps(setting.volume.hu[0], setting.output_box.shape, quantum=self.x_tilde.grid)
+
+    def _current_maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The maps of exactly the committed rows: stored, kept while writing, or computed block by block."""
+        if self._meta["maps"] == self._digest():
+            mean, spread, worst = (layout.read_plane(self._group, name) for name in layout.MAPS)
+            return mean, spread, worst
+        if self._maps is None or self._maps_rows != set(self.rows):
+            self._maps, self._maps_rows = self._new_maps(), set(self.rows)
+            for batch in self.batches():
+                self._maps.add(batch.x_tilde, batch.feedback_error)
+        return self._maps.mean(), self._maps.spread(), self._maps.worst()
+
+    def _digest(self) -> str:
+        """Names the set of committed samples, to tell whether stored maps belong to it."""
+        text = "\n".join(f"{k} {r.sha256} {r.error_sha256}" for k, r in self._committed.items())
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _intact(self, k: int, images: NDArray[Any], errors: NDArray[Any]) -> bool:
+        record, index = self._journal.records[k], k % layout.CHUNK_ROWS
+        return (sha256_of(images[index, 0]), sha256_of(errors[index, 0])) == (
+            record.sha256,
+            record.error_sha256,
+        )
+
+
+def sha256_of(values: NDArray[Any]) -> str:
+    """sha256 of the bytes of one stored image, little-endian, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()

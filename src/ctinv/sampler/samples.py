@@ -1,0 +1,208 @@
+"""Samples: certified invariances held in memory, and the one summary that memory and store share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctinv.errors import InputError
+from ctinv.fibre.tiers import TIERS, Certificate
+from ctinv.sampler.batch import Batch, Setting
+from ctinv.sampler.maps import RunningMaps, rms
+from ctinv.sampler.provenance import Provenance
+
+
+def summarise(
+    certificates: Sequence[Certificate],
+    scalars: Mapping[str, float],
+    *,
+    provenance: Provenance,
+    spread_hu: float,
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """The figures of a set of samples, ready for JSON; what is not known or not finite is None.
+
+    Args:
+        certificates: One per sample.
+        scalars: Figures of the setting, see `Setting.scalars`.
+        provenance: Gives the asked tier, the device and the key.
+        spread_hu: RMS over the region of the per-pixel standard deviation over the samples, HU.
+        seconds: Time by stage in s.
+
+    Returns:
+        ``n`` samples at hand of ``n_asked``, ``passed`` of them at ``tier``; ``rmse_hu`` mean and max,
+        ``nfe``, ``nfe_raw``, ``chi2_per_n`` and ``steps`` as means; ``tiers`` counts the best tier reached by
+        each sample.
+    """
+    values = {name: [float(getattr(c, name)) for c in certificates] for name in _MEANS}
+    means = {name: sum(value) / len(value) if value else math.nan for name, value in values.items()}
+    summary = {
+        "n": len(certificates),
+        "n_asked": provenance.n,
+        "passed": sum(bool(c.passed) for c in certificates),
+        "tier": provenance.tier,
+        "rmse_hu": {"mean": means["rmse_hu"], "max": max(values["rmse_hu"], default=math.nan)},
+        "rmse_hu_raw": means["rmse_hu_raw"],
+        "max_hu": max((float(c.max_hu) for c in certificates), default=math.nan),
+        "nfe_raw": means["nfe_raw"],
+        "nfe": means["nfe"],
+        "chi2_per_n": means["chi2_per_n"],
+        "steps": means["steps"],
+        "tiers": {tier: sum(c.tier == tier for c in certificates) for tier in (*TIERS, "none")},
+        "spread_hu": spread_hu,
+        **{name: float(scalars.get(name, math.nan)) for name in _SCALARS},
+        "seconds": {name: float(value) for name, value in seconds.items()},
+        "device": provenance.device,
+        "key": provenance.key(),
+    }
+    return {name: _finite(value) for name, value in summary.items()}
+
+
+_MEANS = ("rmse_hu", "rmse_hu_raw", "nfe_raw", "nfe", "chi2_per_n", "steps")
+_SCALARS = ("spread_theory_hu", "chi2_per_n_scan", "d_eff", "free_share", "sigma_out_hu")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Certified invariances in memory; reads like a `Store`.
+
+    Attributes:
+        x_tilde: (n, 1, h, w) float32 HU.
+        feedback_error: (n, 1, H', W') float32 HU, f(x̃) − f(x) over the output box.
+        certificates: One per sample; its `k` is the sample's row number.
+        setting: What all samples share.
+        provenance: Where they come from.
+        seconds: Time by stage in s.
+    """
+
+    x_tilde: NDArray[np.float32]
+    feedback_error: NDArray[np.float32]
+    certificates: tuple[Certificate, ...]
+    setting: Setting
+    provenance: Provenance
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.certificates)
+        for name, plane in (
+            ("x_tilde", self.setting.region),
+            ("feedback_error", self.setting.output_box.shape),
+        ):
+            shape = getattr(self, name).shape
+            if shape != (count, 1, *plane):
+                raise InputError(
+                    f"{name} must be {(count, 1, *plane)} for {count} certificates, got {shape}."
+                )
+
+    @classmethod
+    def collect(
+        cls,
+        batches: Iterable[Batch],
+        setting: Setting,
+        provenance: Provenance,
+        *,
+        seconds: Mapping[str, float] | None = None,
+    ) -> Samples:
+        """Gather finished batches, ordered by row."""
+        parts = list(batches)
+        certificates = [certificate for part in parts for certificate in part.certificates]
+        order = sorted(range(len(certificates)), key=lambda index: certificates[index].k)
+        planes = {"x_tilde": setting.region, "feedback_error": setting.output_box.shape}
+        arrays = {
+            name: np.concatenate([np.zeros((0, *plane), np.float32), *(getattr(p, name) for p in parts)])[
+                order, None
+            ]
+            for name, plane in planes.items()
+        }
+        ordered = tuple(certificates[index] for index in order)
+        return cls(
+            **arrays,
+            certificates=ordered,
+            setting=setting,
+            provenance=provenance,
+            seconds=dict(seconds or {}),
+        )
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Row numbers k of the samples at hand, ascending."""
+        return tuple(certificate.k for certificate in self.certificates)
+
+    @cached_property
+    def _maps(self) -> RunningMaps:
+        maps = RunningMaps(
+            self.setting.volume.hu[0], self.setting.output_box.shape, quantum=self.setting.quantum
+        )
+        maps.add(self.x_tilde[:, 0], self.feedback_error[:, 0])
+        return maps
+
+    def _index(self, k: int) -> int:
+        try:
+            return self.rows.index(k)
+        except ValueError:
+            raise InputError(f"sample {k} is not among the {len(self.rows)} samples at hand.") from None
+
+    def read(self, k: int) -> NDArray[np.float32]:
+        """(h, w) HU, sample k."""
+        return self.x_tilde[self._index(k), 0]
+
+    def read_error(self, k: int) -> NDArray[np.float32]:
+        """(H', W') HU, f(x̃) − f(x) of sample k over the output box."""
+        return self.feedback_error[self._index(k), 0]
+
+    def batches(self, *, size: int = 25) -> Iterator[Batch]:
+        """The samples again as batches, in the order of their rows."""
+        for start in range(0, len(self.rows), size):
+            part = slice(start, start + size)
+            yield Batch(
+                self.rows[part], self.x_tilde[part, 0], self.feedback_error[part, 0], self.certificates[part]
+            )
+
+    def lazy(self) -> NDArray[np.float32]:
+        """(n, 1, h, w) HU, for a layer; a store gives an array that loads on demand instead."""
+        return self.x_tilde
+
+    def probe(self, y: int, x: int) -> NDArray[np.float32]:
+        """(n,) HU, every sample at row y and column x of the region."""
+        check_pixel(y, x, self.setting.region)
+        return self.x_tilde[:, 0, y, x].copy()
+
+    def mean(self) -> NDArray[np.float32]:
+        """(h, w) mean of x̃ in HU."""
+        return self._maps.mean()
+
+    def spread(self) -> NDArray[np.float32]:
+        """(h, w) standard deviation of x̃ over the samples in HU (n − 1)."""
+        return self._maps.spread()
+
+    def worst(self) -> NDArray[np.float32]:
+        """(H', W') largest absolute feed-back error in HU."""
+        return self._maps.worst()
+
+    def summary(self) -> dict[str, Any]:
+        """The figures that the shell prints, see `summarise`."""
+        return summarise(
+            self.certificates,
+            self.setting.scalars,
+            provenance=self.provenance,
+            spread_hu=rms(self.spread()),
+            seconds=self.seconds,
+        )
+
+
+def check_pixel(y: int, x: int, region: tuple[int, int]) -> None:
+    """Raise InputError unless row y and column x lie inside a region of this (h, w)."""
+    if not (0 <= y < region[0] and 0 <= x < region[1]):
+        raise InputError(f"pixel ({y}, {x}) lies outside the region of {region[0]} x {region[1]} voxels.")
