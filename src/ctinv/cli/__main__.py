@@ -1,0 +1,5 @@
+"""``python -m ctinv.cli`` is ``ctinv``."""
+
+from ctinv.cli import main
+
+main()

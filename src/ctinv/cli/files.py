@@ -1,0 +1,65 @@
+"""Where a command writes a volume: the name decides the format, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.volume import Volume
+
+_FINE_STEP_HU = 0.125
+_FINE_RANGE_HU = 4095.0
+
+
+def check_target(out: Path) -> None:
+    """Raise InputError where writing would overwrite something or has no folder; asked before any work."""
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise InputError(f"{out.name} exists already; choose another name or delete it first.")
+    if not out.absolute().parent.is_dir():
+        raise InputError(
+            f"there is no folder {out.absolute().parent.name} to write {out.name} into; make it first."
+        )
+    if out.suffix and not _is_nifti(out) and out.suffix != ".npy":
+        raise InputError(
+            f"cannot write {out.name}: use .nii, .nii.gz, .npy, or a name without ending for DICOM."
+        )
+
+
+def write_volume(
+    volume: Volume, out: Path, *, description: str, template: Path | None, derived: dict[str, Any]
+) -> None:
+    """Write NIfTI, .npy, or a derived DICOM series, by the name of `out`."""
+    if _is_nifti(out):
+        from ctinv.io.nifti import write_nifti
+
+        write_nifti(volume, out)
+    elif out.suffix == ".npy":
+        _write_npy(volume, out)
+    else:
+        from ctinv.io.dicom_write import write_series
+
+        fits = float(abs(volume.hu).max()) <= _FINE_RANGE_HU
+        slope = _FINE_STEP_HU if fits else 1.0
+        write_series(volume, out, description=description, template=template, derived=derived, slope=slope)
+
+
+def _is_nifti(path: Path) -> bool:
+    return path.name.endswith((".nii", ".nii.gz"))
+
+
+def _write_npy(volume: Volume, out: Path) -> None:
+    import numpy as np
+
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, volume.hu, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,202 @@
+"""``ctinv info | simulate | denoise``: look at a scan, lower its dose, denoise it."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctinv.cli.app import command
+from ctinv.cli.options import AsJson, DenoiserName, Device, Photons, Scan, Uid
+from ctinv.cli.outcome import Outcome
+from ctinv.cli.progress import Report, reporting
+
+if TYPE_CHECKING:
+    from ctinv.denoiser import Denoiser
+    from ctinv.volume import Volume
+
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="File .nii, .nii.gz or .npy, or a new folder for a derived DICOM series."),
+]
+
+
+@command("info")
+def info(
+    source: Annotated[
+        Path, typer.Argument(metavar="CT|STUDY|BUNDLE", help="Scan, study, or bundle of a denoiser.")
+    ],
+    uid: Uid = None,
+    as_json: AsJson = False,
+) -> Outcome:
+    """Say what a scan, a study or a bundle holds; nothing that identifies a patient is shown."""
+    facts = _facts(source, uid)
+    title = f"{facts['kind']} {source.name}"
+
+    def show(console: Any) -> None:
+        from ctinv.cli.tables import flat, show_facts
+
+        show_facts(console, title, flat({name: value for name, value in facts.items() if name != "kind"}))
+
+    return Outcome(facts, show)
+
+
+def _facts(source: Path, uid: str | None) -> dict[str, Any]:
+    if (source / "zarr.json").is_file():
+        return {"kind": "study", **study_facts(source)}
+    if (source / "configs" / "metadata.json").is_file() or _is_shipped(source):
+        return {"kind": "denoiser", **_bundle_facts(source)}
+    from ctinv.io import read
+
+    return {"kind": "scan", **scan_facts(read(source, uid=uid))}
+
+
+def scan_facts(volume: Volume) -> dict[str, Any]:
+    """Shape, place, range and technique of a scan; the series appears as a hash only."""
+    from ctinv.sampler.provenance import hash_series
+
+    low, high = float(volume.hu.min()), float(volume.hu.max())
+    return {
+        "shape": volume.shape,
+        "spacing_mm": volume.spacing,
+        "hu": {"min": low, "max": high},
+        "affine": volume.affine,
+        "series_sha256": hash_series(volume.uid),
+        "acquisition": asdict(volume.acquisition),
+        "notes": volume.notes,
+    }
+
+
+def study_facts(source: Path) -> dict[str, Any]:
+    """Figures and provenance of a stored study; needs no model."""
+    from ctinv.sampler import Store
+
+    store = Store.open(source)
+    return {**store.summary(), "provenance": store.provenance.to_json()}
+
+
+def _is_shipped(source: Path) -> bool:
+    from ctinv.resources import bundles_folder
+
+    return not source.exists() and source.parent == Path() and (bundles_folder() / source.name).is_dir()
+
+
+def _bundle_facts(source: Path) -> dict[str, Any]:
+    from ctinv.denoiser import load_denoiser
+
+    denoiser = load_denoiser(source if source.exists() else source.name)
+    return {
+        "name": denoiser.name,
+        "network": type(denoiser.network).__name__,
+        "parameters": sum(parameter.numel() for parameter in denoiser.parameters()),
+        "taps": denoiser.taps,
+        "mean_hu": denoiser.mean,
+        "std_hu": denoiser.std,
+        "weights_sha256": denoiser.weights_sha256,
+    }
+
+
+Template = Annotated[
+    Path | None,
+    typer.Option(
+        "--template",
+        help="One DICOM file of the source: the written series joins its patient and study. "
+        "Without it the series carries no identity.",
+    ),
+]
+
+
+@command("simulate")
+def simulate(
+    scan: Scan,
+    out: Out,
+    dose: Annotated[
+        float, typer.Option("--dose", help="Fraction of the scan's own dose, above 0 and up to 1.")
+    ] = 0.25,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the inserted noise.")] = 0,
+    photons: Photons = None,
+    template: Template = None,
+    uid: Uid = None,
+    as_json: AsJson = False,
+) -> Outcome:
+    """Insert noise in the projections so that the scan looks as if taken at a lower dose."""
+    from ctinv.cli.files import check_target, write_volume
+    from ctinv.io import read
+    from ctinv.simulate import simulate_low_dose
+
+    check_target(out)
+    with reporting() as progress:
+        progress("reading the scan", math.nan)
+        volume = read(scan, uid=uid)
+        low = simulate_low_dose(
+            volume, dose=dose, seed=seed, photons=photons, workers=os.cpu_count() or 1, progress=progress
+        )
+        progress(f"writing {out.name}", math.nan)
+        derived: dict[str, object] = {"dose_fraction": dose, "seed": seed, "photons": low.acquisition.photons}
+        description = f"simulated at {dose:.4g} of the dose"
+        write_volume(low, out, description=description, template=template, derived=derived)
+    data = {
+        "out": out.name,
+        "dose": dose,
+        "seed": seed,
+        "photons": low.acquisition.photons,
+        **scan_facts(low),
+    }
+    return Outcome(data, lambda console: console.print(f"{out.name}: {low.notes[-1]}"))
+
+
+@command("denoise")
+def denoise(
+    scan: Scan,
+    out: Out,
+    denoiser: DenoiserName = "cnn10",
+    device: Device = "auto",
+    template: Template = None,
+    uid: Uid = None,
+    as_json: AsJson = False,
+) -> Outcome:
+    """Denoise a scan slice by slice."""
+    from ctinv.cli.files import check_target, write_volume
+    from ctinv.denoiser import load_denoiser
+    from ctinv.io import read
+    from ctinv.sampler.sampler import pick_device
+
+    check_target(out)
+    with reporting() as progress:
+        progress("reading the scan", math.nan)
+        volume = read(scan, uid=uid)
+        network = load_denoiser(denoiser, device=pick_device(device))
+        started = time.monotonic()
+        denoised = denoise_volume(network, volume, progress=progress)
+        seconds = time.monotonic() - started
+        progress(f"writing {out.name}", math.nan)
+        derived: dict[str, object] = {"denoiser": network.name, "weights_sha256": network.weights_sha256}
+        description = f"denoised by {network.name}"
+        write_volume(denoised, out, description=description, template=template, derived=derived)
+    data = {"out": out.name, **derived, "seconds": seconds, **scan_facts(denoised)}
+    return Outcome(data, lambda console: console.print(f"{out.name}: {volume.shape[0]} slices {description}"))
+
+
+def denoise_volume(network: Denoiser, volume: Volume, *, progress: Report | None = None) -> Volume:
+    """f of every slice; the result is at the volume's place and counts as another image."""
+    import numpy as np
+    import torch
+
+    from ctinv.io import voxel_uid
+
+    device = next(network.parameters()).device
+    slices = []
+    for z in range(volume.shape[0]):
+        with torch.inference_mode():
+            image = torch.from_numpy(np.ascontiguousarray(volume.hu[z]))[None, None].to(device)
+            slices.append(network(image)[0, 0].cpu().numpy())
+        if progress is not None:
+            progress(f"denoising slice {z + 1} of {volume.shape[0]}", (z + 1) / volume.shape[0])
+    denoised = volume.with_hu(np.stack(slices))
+    notes = (*volume.notes, f"denoised by {network.name}")
+    return replace(denoised, uid=voxel_uid(denoised.hu, denoised.affine), notes=notes)

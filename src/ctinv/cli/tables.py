@@ -1,0 +1,118 @@
+"""Tables for people: the certificate table of a study, a scan's facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ctinv.fibre.tiers import Certificate
+
+_FIRST = 5
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A figure with this many significant digits, a dash where there is none."""
+    if value is None or value != value:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    return str(value) if isinstance(value, int) else f"{value:.{digits}g}"
+
+
+def show_facts(console: Console, title: str, facts: Mapping[str, Any]) -> None:
+    """Two columns: what, and its value."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim")
+    table.add_column()
+    for name, value in facts.items():
+        table.add_row(name, value if isinstance(value, str) else number(value))
+    console.print(table)
+
+
+def show_study(console: Console, summary: Mapping[str, Any], certificates: Sequence[Certificate]) -> None:
+    """The summary of a study and the certificates of its first samples."""
+    from rich.table import Table
+
+    show_facts(console, "", study_facts(summary))
+    table = Table(
+        title=f"certificates of the first {min(_FIRST, len(certificates))} samples",
+        title_justify="left",
+        box=None,
+    )
+    for heading in (
+        "k",
+        "RMSE raw HU",
+        "RMSE HU",
+        "p99 HU",
+        "max HU",
+        "NFE raw",
+        "NFE",
+        "χ²/n",
+        "steps",
+        "tier",
+        "passed",
+    ):
+        table.add_column(heading, justify="right")
+    for one in certificates[:_FIRST]:
+        figures = (one.rmse_hu_raw, one.rmse_hu, one.p99_hu, one.max_hu, one.nfe_raw, one.nfe, one.chi2_per_n)
+        table.add_row(
+            str(one.k), *map(number, figures), str(one.steps), one.tier, "yes" if one.passed else "NO"
+        )
+    console.print(table)
+
+
+def study_facts(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The figures of a study as label and text, in the order people ask for them."""
+    rmse = summary["rmse_hu"]
+    spread, theory = number(summary["spread_hu"]), number(summary["spread_theory_hu"])
+    facts = {
+        "invariances": f"{summary['passed']} of {summary['n']} passed tier {summary['tier']}",
+        "RMSE of f(x̃) − f(x)": f"mean {number(rmse['mean'])} HU, worst {number(rmse['max'])} HU",
+        "NFE": f"{number(summary['nfe_raw'])} raw → {number(summary['nfe'], 2)} corrected",
+        "χ²/n": f"{number(summary['chi2_per_n'])} (the scan itself {number(summary['chi2_per_n_scan'])})",
+        "spread": f"{spread} HU (linear theory {theory} HU)",
+    }
+    if summary.get("free_share") is not None:
+        facts["free share at ε"] = f"{100 * summary['free_share']:.3g} %"
+    if summary.get("seconds"):
+        facts["seconds"] = ", ".join(f"{name} {number(value)}" for name, value in summary["seconds"].items())
+    return facts
+
+
+def show_dimension(console: Console, data: Mapping[str, Any]) -> None:
+    """d_eff and free share for each tolerance."""
+    from rich.table import Table
+
+    title = f"{data['denoiser']} at {data['tap']}, box {data['box']}: {data['voxels']} voxels"
+    table = Table(title=title, title_justify="left", box=None)
+    bands = list(data["dimension"][0]["bands"])
+    for heading in ("", f"ε {data['unit']}", "d_eff", "free share", *(f"free, {band}" for band in bands)):
+        table.add_column(heading, justify="right")
+    for row in data["dimension"]:
+        shares = (row["free_share"], *(row["bands"][band] for band in bands))
+        cells = (number(row["eps"]), number(row["d_eff"], 4), *(f"{100 * share:.3g} %" for share in shares))
+        table.add_row(row["name"], *cells)
+    console.print(table)
+
+
+def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested facts as one level of labelled values, for people."""
+    rows: dict[str, Any] = {}
+    for name, value in facts.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            rows.update(flat(value, f"{label}: "))
+        elif hasattr(value, "tolist"):
+            rows[label] = str(value.tolist())
+        elif isinstance(value, (list, tuple)):
+            rows[label] = ", ".join(
+                number(item) if not isinstance(item, (list, tuple)) else str(item) for item in value
+            )
+        elif value is not None:
+            rows[label] = value
+    return rows

@@ -1,0 +1,49 @@
+"""``ctinv train denoiser``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ctinv.cli.app import app, command, exit_code_of
+from ctinv.cli.options import AsJson
+from ctinv.cli.outcome import Outcome, Stopped
+from ctinv.cli.progress import reporting
+from ctinv.errors import InputError
+
+group = typer.Typer(help="Train a model from a config file.", no_args_is_help=True)
+app.add_typer(group, name="train")
+
+
+@command("denoiser", group=group)
+def denoiser(
+    config: Annotated[Path, typer.Option("--config", help="TOML file of the training.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder of low-dose and full-dose pairs.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints, report and bundle.")],
+    resume: Annotated[
+        bool, typer.Option("--resume/--fresh", help="Continue a checkpoint in the folder, or begin anew.")
+    ] = True,
+    as_json: AsJson = False,
+) -> Outcome:
+    """Train a denoiser on pairs, measure it and write a bundle; continues where an earlier run stopped."""
+    if not config.is_file():
+        raise InputError(f"there is no config file {config.name}; name one with --config.")
+    if not data.is_dir():
+        raise InputError(f"there is no data folder {data.name}; make one with scripts/fetch_public_ct.py.")
+    from ctinv.training import train_denoiser
+
+    with reporting() as progress:
+        try:
+            report = train_denoiser(config, data_folder=data, out=out, resume=resume, progress=progress)
+        except KeyboardInterrupt as stop:
+            text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."
+            raise Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name}) from None
+    return Outcome(report, lambda console: console.print_json(data=_readable(report)))
+
+
+def _readable(report: dict[str, object]) -> object:
+    from ctinv.jsonable import plain
+
+    return plain(report)
