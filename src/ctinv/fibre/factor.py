@@ -1,0 +1,96 @@
+"""One factor serves all samples: the gain K of a region (method §4, "One Jacobian serves all samples").
+
+With C = L·Lᵀ the covariance of the region given its surroundings, the gain is
+
+    K = C Jᵀ (J C Jᵀ + ε²I)⁻¹ = L (B + ε²I)⁻¹ Lᵀ Jᵀ,   B = Lᵀ JᵀJ L.
+
+The right form lives on the n pixels of the region, not on the m outputs: it needs only JᵀJ, so an inner tap with 64
+channels costs no more than the output. M = B + ε²I is factorised once; every gain is then two products with
+T = chol(M)⁻¹ Lᵀ. The same factor gives the law's spread, diag(ε² TᵀT), and d_eff(ε) = tr B M⁻¹.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctinv.fibre.jacobian import SparseJacobian
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """The gain of a region and what follows from it.
+
+    Attributes:
+        jacobian: J.
+        root: (n, n) float32 lower triangular L.
+        half_gain: (n, n) float32, T.
+        tolerance: ε, per output, in the tap's unit.
+        d_eff: Effective number of dimensions that the tap fixes, d_eff(ε), of n.
+    """
+
+    jacobian: SparseJacobian
+    root: Tensor
+    half_gain: Tensor
+    tolerance: float
+    d_eff: float
+
+    @classmethod
+    def build(cls, jacobian: SparseJacobian, root: Tensor, tolerance: float) -> Factor:
+        """Factorise.
+
+        Args:
+            jacobian: J, (m, n).
+            root: (n, n) float64 lower triangular L, HU.
+            tolerance: ε > 0.
+        """
+        matrix = root.T @ (jacobian.gram() @ root)
+        matrix = (matrix + matrix.T) / 2
+        matrix.diagonal().add_(tolerance**2)
+        cholesky = torch.linalg.cholesky(matrix)
+        small, small_root = cholesky.float(), root.float()
+        half_gain = torch.linalg.solve_triangular(small, small_root.T.contiguous(), upper=False)
+        inverse = torch.linalg.solve_triangular(small, torch.eye(len(small), device=small.device), upper=False)
+        free = float(tolerance**2 * inverse.square().sum(dtype=torch.float64))  # ε² tr M⁻¹
+        return cls(jacobian, small_root, half_gain, tolerance, len(root) - free)
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the region, n."""
+        return int(self.root.shape[0])
+
+    @property
+    def free_share(self) -> float:
+        """Share of the noise's dimensions that the tap leaves free at ε."""
+        return 1.0 - self.d_eff / self.pixels
+
+    @property
+    def spread(self) -> Tensor:
+        """(n,) float32 HU: per-pixel std of the law for a linear Φ."""
+        return self.tolerance * torch.linalg.vector_norm(self.half_gain, dim=0)
+
+    def gain(self, residuals: Tensor) -> Tensor:
+        """K r for (m, B) columns: (n, B) HU."""
+        return self.half_gain.T @ (self.half_gain @ self.jacobian.adjoint(residuals))
+
+    def whiten(self, noise: Tensor) -> Tensor:
+        """L⁻¹ e for (n, B) columns in HU."""
+        return torch.linalg.solve_triangular(self.root, noise, upper=False)
+
+    def detectability(self, signals: Tensor) -> Tensor:
+        """η = d'_ε²/d'_in² of signals s, the share of their detectability that survives Φ at ε (method §7, I3).
+
+        d'_in² = sᵀC⁻¹s and d'_ε² = (Js)ᵀ(JCJᵀ + ε²I)⁻¹(Js), which is d'_in² - ε²·‖chol(M)⁻¹L⁻¹s‖².
+
+        Args:
+            signals: (n, B) HU, any scale.
+
+        Returns:
+            (B,) between 0 (Φ is blind to it) and 1.
+        """
+        whitened = self.whiten(signals)
+        # chol(M)⁻¹ L⁻¹ s = T (L Lᵀ)⁻¹ s = T C⁻¹ s
+        twice = torch.linalg.solve_triangular(self.root.T, whitened, upper=True)
+        lost = self.tolerance**2 * (self.half_gain @ twice).square().sum(0)
+        return (1.0 - lost / whitened.square().sum(0)).clamp(0.0, 1.0)

@@ -1,0 +1,132 @@
+"""The Jacobian J of Φ at the scan, from the pixels of the region to the outputs of the output box.
+
+A network with receptive-field radius r has a J with at most (2r+1)² entries in a row. *Coloured probing*: pixels that lie
+2r+1 apart in both directions share no output, so one forward-mode product (JVP) with ones at all of them yields all
+their columns at once, and (2r+1)² products yield the whole J (Curtis, Powell and Reid, IMA J. Appl. Math. 13, 1974).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ctinv.fibre.region import Region
+
+PROBES_PER_PASS = 15
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, eq=False)
+class SparseJacobian:
+    """J as a sparse matrix with int32 indices.
+
+    Attributes:
+        matrix: (m, n) sparse CSR, m = C·H'·W' outputs and n = h·w pixels, tap unit per HU.
+        transposed: (n, m) sparse CSR, the same entries.
+    """
+
+    matrix: Tensor
+    transposed: Tensor
+
+    @classmethod
+    def from_entries(cls, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float32], shape: tuple[int, int]) -> SparseJacobian:
+        """Build from coordinates without repetition."""
+        from scipy import sparse  # here, as only this constructor sorts entries
+
+        matrix = sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
+        return cls(_to_torch(matrix), _to_torch(matrix.T.tocsr()))
+
+    def to(self, device: torch.device) -> SparseJacobian:
+        """The same matrix on a device."""
+        return SparseJacobian(self.matrix.to(device), self.transposed.to(device))
+
+    def apply(self, directions: Tensor) -> Tensor:
+        """J d for (n, B) columns: (m, B)."""
+        return self.matrix @ directions
+
+    def adjoint(self, residuals: Tensor) -> Tensor:
+        """Jᵀ r for (m, B) columns: (n, B)."""
+        return self.transposed @ residuals
+
+    def gram(self) -> Tensor:
+        """JᵀJ as a dense (n, n) float64 matrix."""
+        from scipy import sparse  # the product of two sparse matrices is SciPy's strength
+
+        crow, col, values = (part.cpu().numpy() for part in (self.matrix.crow_indices(), self.matrix.col_indices(), self.matrix.values()))
+        matrix = sparse.csr_array((values.astype(np.float64), col, crow), shape=tuple(self.matrix.shape))
+        return torch.from_numpy((matrix.T @ matrix).toarray()).to(self.matrix.device)
+
+
+def _to_torch(matrix: object) -> Tensor:
+    indptr, indices, data = (torch.from_numpy(np.ascontiguousarray(getattr(matrix, name))) for name in ("indptr", "indices", "data"))
+    shape = getattr(matrix, "shape")  # noqa: B009 - a SciPy type without stubs
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
+        return torch.sparse_csr_tensor(indptr.to(torch.int32), indices.to(torch.int32), data, size=shape, check_invariants=False)
+
+
+def jvp(region: Region, directions: Tensor) -> Tensor:
+    """J d by forward-mode differentiation at the scan: (B, 1, h, w) HU to (B, C, H', W') in the tap's unit per HU."""
+    scan = region.scan
+
+    def look(patch: Tensor) -> Tensor:
+        return region.look(region.embed(patch))
+
+    def product(direction: Tensor) -> Tensor:
+        tangent: Tensor = torch.func.jvp(look, (scan,), (direction[None],))[1]
+        return tangent[0]
+
+    return torch.func.vmap(product)(directions)
+
+
+def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian:
+    """The whole J at the scan by coloured probing, (2r+1)² products.
+
+    Args:
+        region: The region; its tap radius r sets the colours.
+        progress: Called with a phrase and the finished share.
+    """
+    height, width = region.shape
+    radius = region.tap_radius
+    period = 2 * radius + 1
+    colours = [(y, x) for y in range(min(period, height)) for x in range(min(period, width))]
+    parts = []
+    for start in range(0, len(colours), PROBES_PER_PASS):
+        if progress is not None:
+            progress("taking the Jacobian", start / len(colours))
+        group = colours[start : start + PROBES_PER_PASS]
+        probes = region.scan.new_zeros(len(group), 1, height, width)
+        for index, (y, x) in enumerate(group):
+            probes[index, 0, y::period, x::period] = 1.0
+        answers = jvp(region, probes).cpu().numpy()
+        parts.extend(_columns(answers[index], colour, region) for index, colour in enumerate(group))
+    rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+    shape = (int(np.prod(region.reference.shape[1:])), height * width)
+    return SparseJacobian.from_entries(rows, columns, values, shape).to(region.scan.device)
+
+
+def _columns(answer: NDArray[np.float32], colour: tuple[int, int], region: Region) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Attribute the (C, H', W') answer to one colour to its pixels: coordinates and values of the entries that are not zero."""
+    height, width = region.shape
+    top, left = region.halo[0].start, region.halo[1].start
+    pixel_rows, row_ok = _nearest(answer.shape[1], top, colour[0], height, region.tap_radius)
+    pixel_columns, column_ok = _nearest(answer.shape[2], left, colour[1], width, region.tap_radius)
+    values = np.where(row_ok[:, None] & column_ok[None, :], answer, 0.0)
+    channel, y, x = np.nonzero(values)
+    rows = (channel * answer.shape[1] + y) * answer.shape[2] + x
+    return rows, pixel_rows[y] * width + pixel_columns[x], values[channel, y, x]
+
+
+def _nearest(outputs: int, origin: int, colour: int, pixels: int, radius: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """For each output along one axis the probed pixel within the radius, and whether there is one."""
+    position = np.arange(outputs) - origin
+    period = 2 * radius + 1
+    pixel = colour + period * np.round((position - colour) / period).astype(np.int64)
+    ok = (pixel >= 0) & (pixel < pixels) & (np.abs(position - pixel) <= radius)
+    return np.clip(pixel, 0, pixels - 1), ok

@@ -1,0 +1,205 @@
+"""InvarianceSampler: from a scan and a region to certified invariances."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+import ctinv
+from ctinv.denoiser import OUTPUT, Denoiser
+from ctinv.errors import InputError
+from ctinv.fibre.region import MICRO_BATCH
+from ctinv.fibre.rows import RowSeeds
+from ctinv.fibre.tiers import check_tier
+from ctinv.generators import check_generator
+from ctinv.representation import Representation
+from ctinv.sampler.batch import Batch
+from ctinv.sampler.prepare import Prepared, Progress, Wish, prepare
+from ctinv.sampler.provenance import Provenance, hash_series
+from ctinv.sampler.samples import Samples
+from ctinv.volume import Box, Volume
+
+METHOD_VERSION = "1"
+"""Raised whenever the same request would give other samples; part of every study's key."""
+
+BLOCK = MICRO_BATCH
+"""Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
+
+
+def pick_device(device: str) -> torch.device:
+    """``"auto"`` is the GPU if there is one, else the CPU.
+
+    Raises:
+        InputError: The device does not exist here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"there is no device {device!r}; choose auto, cpu, cuda or cuda:0.") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"the device {device!r} was asked for, but no CUDA GPU is available; use --device cpu."
+        )
+    return chosen
+
+
+class InvarianceSampler:
+    """Samples images that a denoiser cannot tell from the scan, each with its certificate.
+
+    Args:
+        denoiser: f. It is moved to the device.
+        tap: Layer whose representation must stay, one of ``denoiser.taps``.
+        generator: Name of the generator of candidates.
+        tier: Exactness that is asked, ``"T0"`` to ``"T3"``.
+        window_hu: Display window width W of tier T2 in HU.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        photons: Photons per ray of the scan, if known better than the scan says.
+
+    Raises:
+        InputError: A name does not exist; the message lists those that do.
+    """
+
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        *,
+        tap: str = OUTPUT,
+        generator: str = "renoise",
+        tier: str = "T2",
+        window_hu: float = 400.0,
+        device: str = "auto",
+        photons: float | None = None,
+    ) -> None:
+        Representation(denoiser, tap)
+        check_generator(generator)
+        check_tier(tier)
+        self.device = pick_device(device)
+        self.denoiser = denoiser.to(self.device)
+        self.wish = Wish(tap, generator, tier, window_hu, photons)
+        self._prepared: tuple[tuple[str, str, tuple[int, int, int]], Prepared] | None = None
+
+    def prepare(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Prepared:
+        """Set a region up, or take it from the last call if it is the same."""
+        where = (volume.uid, str(box), volume.offset)
+        if self._prepared is None or self._prepared[0] != where:
+            self._prepared = None  # two regions at once would double the memory
+            self._prepared = (
+                where,
+                prepare(self.denoiser, volume, box, self.wish, device=self.device, progress=progress),
+            )
+        return self._prepared[1]
+
+    def provenance(self, volume: Volume, box: Box, *, n: int, seed: int) -> Provenance:
+        """The record of a request; the region is prepared for it, as ε and C belong to it."""
+        prepared = self.prepare(volume, box)
+        rule = prepared.corrector.rule
+        return Provenance(
+            series=hash_series(volume.uid),
+            box=str(box),
+            volume_shape=volume.shape,
+            affine=tuple(tuple(row) for row in volume.affine.tolist()),
+            denoiser=self.denoiser.name,
+            weights_sha256=self.denoiser.weights_sha256,
+            tap=self.wish.tap,
+            generator=self.wish.generator,
+            tier=self.wish.tier,
+            tolerance=rule.tolerance,
+            tolerance_unit="relative" if rule.relative else "HU",
+            window_hu=self.wish.window_hu,
+            noise=prepared.noise_source,
+            seed=seed,
+            n=n,
+            device=str(self.device),
+            versions={
+                "ctinv": ctinv.__version__,
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+                "method": METHOD_VERSION,
+            },
+        )
+
+    def batches(
+        self,
+        volume: Volume,
+        box: Box,
+        *,
+        n: int = 250,
+        seed: int = 0,
+        rows: Iterable[int] | None = None,
+        batch_size: int = BLOCK,
+        progress: Progress | None = None,
+    ) -> Iterator[Batch]:
+        """Finished samples, batch by batch.
+
+        Args:
+            volume: The scan.
+            box: The region.
+            n: Number of samples.
+            seed: The user's seed; sample k depends on it, the scan, the slice and k, and on nothing else.
+            rows: Which of the n rows to draw; all by default.
+            batch_size: Samples per batch at most; it changes no sample.
+            progress: Called with a phrase and a finished share.
+
+        Raises:
+            InputError: n, seed, a row or the batch size is out of range.
+        """
+        wanted = _check_rows(n, seed, rows, batch_size)
+        prepared = self.prepare(volume, box, progress=progress)
+        seeds = RowSeeds(seed, hash_series(volume.uid), str(box))
+        done = 0
+        for block in sorted({row // BLOCK for row in wanted}):
+            if progress is not None:
+                progress("sampling", done / len(wanted))
+            whole = _draw(prepared, range(block * BLOCK, (block + 1) * BLOCK), seeds)
+            keep = [row for row in wanted if row // BLOCK == block]
+            for start in range(0, len(keep), batch_size):
+                part = keep[start : start + batch_size]
+                yield _select(whole, part)
+                done += len(part)
+
+    def sample(
+        self, volume: Volume, box: Box, *, n: int = 250, seed: int = 0, progress: Progress | None = None
+    ) -> Samples:
+        """All samples, in memory; arguments as for `batches`."""
+        _check_rows(n, seed, None, BLOCK)
+        prepared = self.prepare(volume, box, progress=progress)
+        since = time.perf_counter()
+        batches = list(self.batches(volume, box, n=n, seed=seed, progress=progress))
+        seconds = {**prepared.seconds, "samples": time.perf_counter() - since}
+        return Samples.collect(
+            batches, prepared.setting, self.provenance(volume, box, n=n, seed=seed), seconds=seconds
+        )
+
+
+def _check_rows(n: int, seed: int, rows: Iterable[int] | None, batch_size: int) -> list[int]:
+    if n < 1:
+        raise InputError(f"expected at least one sample, got n = {n}.")
+    if seed < 0:
+        raise InputError(f"expected a seed of 0 or more, got {seed}.")
+    if batch_size < 1:
+        raise InputError(f"expected a batch size of at least 1, got {batch_size}.")
+    wanted = sorted(set(range(n) if rows is None else rows))
+    if wanted and not 0 <= wanted[0] <= wanted[-1] < n:
+        raise InputError(f"expected rows from 0 to {n - 1}, got {wanted[0]} to {wanted[-1]}.")
+    return wanted
+
+
+def _draw(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:
+    candidates = prepared.generator.candidates(rows, seeds)
+    x_tilde, error, certificates = prepared.corrector.correct(candidates, rows, seeds)
+    return Batch(tuple(rows), x_tilde[:, 0].cpu().numpy(), error[:, 0].cpu().numpy(), tuple(certificates))
+
+
+def _select(batch: Batch, rows: list[int]) -> Batch:
+    index = [batch.rows.index(row) for row in rows]
+    return Batch(
+        tuple(rows),
+        batch.x_tilde[index],
+        batch.feedback_error[index],
+        tuple(batch.certificates[i] for i in index),
+    )
