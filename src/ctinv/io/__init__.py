@@ -67,7 +67,8 @@ def from_array(hu: NDArray[Any], spacing: tuple[float, float, float] = (1.0, 1.0
     array = np.asarray(hu)
     if array.ndim not in (2, 3) or array.size == 0 or array.dtype.kind not in "iuf":
         raise InputError(
-            f"expected HU as a (Y, X) or (Z, Y, X) array of numbers, got {array.dtype} of shape {array.shape}."
+            f"expected HU as a (Y, X) or (Z, Y, X) array of numbers, got {array.dtype} of shape "
+            f"{array.shape}."
         )
     if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
         raise InputError(f"the spacing needs three positive numbers in mm along z, y, x, got {spacing}.")
@@ -99,6 +100,22 @@ def check_hu(hu: NDArray[np.float32], what: str) -> None:
         )
 
 
+def check_budget(voxels: int, budget: int | None) -> None:
+    """Raise SeriesError if float32 voxels, once as the volume and once for a working copy, exceed the budget in bytes.
+
+    The default budget is 60 % of the memory that is free now.
+    """
+    if budget is None:
+        import psutil
+
+        budget = int(0.6 * psutil.virtual_memory().available)
+    if 8 * voxels > budget:
+        raise SeriesError(
+            f"the scan needs {8 * voxels / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; "
+            "read a smaller scan or raise the memory budget."
+        )
+
+
 def _read_npy(path: Path) -> Volume:
     from dataclasses import replace
 
@@ -108,5 +125,6 @@ def _read_npy(path: Path) -> Volume:
         raise SeriesError(
             f"{path.name[:60]} is no NumPy array file of plain numbers, or it is truncated."
         ) from None
+    check_budget(int(array.size), None)
     volume = from_array(array)
     return replace(volume, notes=("spacing unknown, 1 mm assumed",))

@@ -52,7 +52,8 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         _refuse_nothing(scan)
     if scan.damaged:
         raise SeriesError(
-            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again or remove the file."
+            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again or remove "
+            "the file."
         )
     if uid is not None and uid.startswith("#"):
         chosen = [group for group in groups if uid == f"#{group.number}"]

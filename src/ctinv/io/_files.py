@@ -103,7 +103,8 @@ def media_class(path: Path) -> str:
 
 
 def _looks_bare(head: bytes) -> bool:
-    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element number."""
+    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element "
+    "number."""
     return len(head) > 256 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
 
 
@@ -137,7 +138,8 @@ def _inflate(path: Path, start: int) -> bytes:
     out = inflater.decompress(data, bound)
     if inflater.unconsumed_tail and not inflater.eof and inflater.decompress(inflater.unconsumed_tail, 1):
         raise SeriesError(
-            f"{bare(path)}: the deflated file inflates to more than {bound // 2**20} MB, which no CT image needs; it was not read."
+            f"{bare(path)}: the deflated file inflates to more than {bound // 2**20} MB, which no CT image "
+            "needs; it was not read."
         )
     if not inflater.eof:
         raise SeriesError(f"{bare(path)}: the deflated file is truncated; export the series again.")

@@ -76,7 +76,8 @@ def _drop_copies(ordered: list[Header], normal: NDArray[np.float64]) -> tuple[li
         if kept and abs((header.position - kept[-1].position) @ normal) < 1e-3:
             if header.frame != kept[-1].frame or _file_hash(header) != _file_hash(kept[-1]):
                 raise SeriesError(
-                    f"duplicate slices: {bare(kept[-1].path)} and {bare(header.path)} lie at the same place but differ; keep one of them."
+                    f"duplicate slices: {bare(kept[-1].path)} and {bare(header.path)} lie at the same place "
+                    "but differ; keep one of them."
                 )
             dropped += 1
         else:
@@ -97,7 +98,8 @@ def _single_step(header: Header, normal: NDArray[np.float64], notes: list[str]) 
         size, source = header.acquisition.slice_thickness_mm, "slice thickness"
     if size is None or size > 1000:
         raise SeriesError(
-            "the series is one slice without thickness or spacing, so its size along z is unknown; give the whole series."
+            "the series is one slice without thickness or spacing, so its size along z is unknown; give "
+            "the whole series."
         )
     notes.append(f"one slice: its extent along z is the {source} of {size:g} mm")
     return normal * size
@@ -118,7 +120,8 @@ def _regular_step(
     deviation = float(np.linalg.norm(positions - grid, axis=1).max())
     if deviation > 2 * tolerance:
         raise SeriesError(
-            f"slices are displaced by up to {deviation:.2f} mm from a regular stack, so no single grid fits; export the series again."
+            f"slices are displaced by up to {deviation:.2f} mm from a regular stack, so no single grid "
+            "fits; export the series again."
         )
     if deviation > ABSOLUTE_MM:
         notes.append(f"slice positions deviate by up to {deviation:.3f} mm from the regular grid")
@@ -133,8 +136,10 @@ def _refuse_steps(steps: NDArray[np.float64], smallest: float, tolerance: float)
     whole = np.abs(ratio - np.round(ratio)) * smallest <= 2 * tolerance * np.round(ratio)
     if whole.all() and np.round(ratio).min() == 1 and (np.round(ratio) > 1).sum() <= max(1, len(steps) // 2):
         raise SeriesError(
-            f"a slice is missing: slices {at + 1} and {at + 2} are {steps[at]:.2f} mm apart, others {smallest:.2f} mm; export the whole series again."
+            f"a slice is missing: slices {at + 1} and {at + 2} are {steps[at]:.2f} mm apart, others "
+            f"{smallest:.2f} mm; export the whole series again."
         )
     raise SeriesError(
-        f"uneven slice spacing: steps from {smallest:.2f} to {steps[at]:.2f} mm (limit 1 % or 0.01 mm); give an evenly spaced reconstruction."
+        f"uneven slice spacing: steps from {smallest:.2f} to {steps[at]:.2f} mm (limit 1 % or 0.01 mm); "
+        "give an evenly spaced reconstruction."
     )

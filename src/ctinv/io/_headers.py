@@ -6,8 +6,6 @@ Only allow-listed tags are read. What could tell two patients or studies apart i
 from __future__ import annotations
 
 import hashlib
-import math
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +18,10 @@ from pydicom import Dataset
 from ctinv.errors import SeriesError
 from ctinv.io._fields import (
     HEADER_TAGS,
-    PRIVATE_CREATOR,
-    PRIVATE_DOSE,
-    PRIVATE_GROUP,
-    PRIVATE_PHOTONS,
     Fields,
 )
 from ctinv.io._files import NotDicom, bare, media_class, open_dataset, regular_files
+from ctinv.io._technique import acquisition_of
 from ctinv.volume import Acquisition
 
 CT_CLASSES = {
@@ -75,7 +70,8 @@ class Header:
 
 @dataclass
 class Scan:
-    """Everything found in a folder: slice headers in file order, what was skipped by kind, damaged CT files."""
+    """Everything found in a folder: slice headers in file order, what was skipped by kind, damaged CT "
+    "files."""
 
     headers: list[Header] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -107,7 +103,8 @@ def scan_file(path: Path, result: Scan) -> None:
         raise
     except OSError as error:
         raise SeriesError(
-            f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and rights."
+            f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and "
+            "rights."
         ) from None
     except Exception:
         if media_class(path) in CT_CLASSES:
@@ -199,7 +196,7 @@ def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], p
         instance_number=int(number[0]) if number else None,
         lossy=fields.text("LossyImageCompression") == "01",
         rescale_type=fields.text("RescaleType").upper(),
-        acquisition=_acquisition(fields),
+        acquisition=acquisition_of(fields),
         problem=fields.problem,
     )
 
@@ -264,38 +261,6 @@ def _traits(fields: Fields, rows: int, columns: int) -> tuple[tuple[str, Any], .
     )
 
 
-def _acquisition(fields: Fields) -> Acquisition:
-    kernel = re.sub(r"[^\w .+\-/]", "", " ".join(fields.words("ConvolutionKernel")), flags=re.ASCII)[
-        :16
-    ].strip()
-    centres, widths = fields.numbers("WindowCenter") or (), fields.numbers("WindowWidth") or ()
-    dose, photons = _own_block(fields.layers[-1])
-    return Acquisition(
-        kvp=fields.optional("KVP"),
-        exposure_mas=_exposure(fields),
-        slice_thickness_mm=fields.optional("SliceThickness"),
-        kernel=kernel or None,
-        dose_fraction=dose,
-        photons=photons,
-        window=tuple((c, w) for c, w in zip(centres, widths, strict=False) if w > 0),
-    )
-
-
-def _exposure(fields: Fields) -> float | None:
-    """Exposure of a slice in mAs; time x current where the exposure is missing or plainly of another unit."""
-    exposure = fields.optional("ExposureInmAs")
-    if exposure is None and (micro := fields.optional("ExposureInuAs")) is not None:
-        exposure = micro / 1000
-    if exposure is None:
-        exposure = fields.optional("Exposure")
-    time, current = fields.optional("ExposureTime"), fields.optional("XRayTubeCurrent")
-    product = time * current / 1000 if time and current else None
-    # Some GE scanners store the sum over a whole helical scan; pitch alone explains a factor of about 4 at most.
-    if product is not None and (exposure is None or not 0.2 < exposure / product < 5):
-        return product
-    return exposure
-
-
 def _padding(fields: Fields, bits: int) -> int | None:
     """Padding as a stored value; scanners write negative ones as unsigned numbers."""
     numbers = fields.numbers("PixelPaddingValue")
@@ -305,17 +270,3 @@ def _padding(fields: Fields, bits: int) -> int | None:
     return (
         value - 2**bits if fields.text("PixelRepresentation") == "1" and value >= 2 ** (bits - 1) else value
     )
-
-
-def _own_block(dataset: Dataset) -> tuple[float | None, float | None]:
-    """Dose fraction and photons, only under this package's own private creator."""
-    values: list[float | None] = []
-    for element in (PRIVATE_DOSE, PRIVATE_PHOTONS):
-        value = None
-        try:
-            if str(dataset[PRIVATE_GROUP, 0x0010].value).strip() == PRIVATE_CREATOR:
-                value = float(dataset[PRIVATE_GROUP, 0x1000 + element].value)
-        except Exception:
-            value = None
-        values.append(value if value is not None and math.isfinite(value) and value > 0 else None)
-    return values[0], values[1]

@@ -38,7 +38,8 @@ def check_claims(headers: Sequence[Header]) -> None:
         size = header.path.stat().st_size
         if claimed > size * MAX_RATIO:
             raise SeriesError(
-                f"{bare(header.path)} claims {claimed / 2**20:.0f} MB of pixels in a file of {size / 2**20:.2f} MB; it is damaged or not honest."
+                f"{bare(header.path)} claims {claimed / 2**20:.0f} MB of pixels in a file of "
+                f"{size / 2**20:.2f} MB; it is damaged or not honest."
             )
 
 
@@ -83,7 +84,8 @@ def _decode(dataset: Dataset, header: Header) -> NDArray[Any]:
         ) from None
     if pixels.shape != (header.rows, header.columns):
         raise SeriesError(
-            f"the pixels of {name} do not fill its {header.rows} x {header.columns} matrix; export the series again."
+            f"the pixels of {name} do not fill its {header.rows} x {header.columns} matrix; export the "
+            "series again."
         )
     return pixels
 
@@ -103,7 +105,8 @@ def _plugin(syntax: UID, name: str) -> str:
         if plugin in decoder.available_plugins:
             return plugin
     raise SeriesError(
-        f"{name}: no decoder for {label} is installed; pip install pylibjpeg[all] pyjpegls, or export the series uncompressed."
+        f"{name}: no decoder for {label} is installed; pip install pylibjpeg[all] pyjpegls, or export the "
+        "series uncompressed."
     )
 
 
@@ -114,11 +117,13 @@ def _check_stream(dataset: Dataset, header: Header, syntax: UID, name: str) -> N
     if not syntax.is_encapsulated:
         if len(pixels) < one_frame * header.frames:
             raise SeriesError(
-                f"the pixels of {name} are truncated: {len(pixels)} of {one_frame * header.frames} bytes; export it again."
+                f"the pixels of {name} are truncated: {len(pixels)} of {one_frame * header.frames} bytes; "
+                "export it again."
             )
         if len(pixels) > one_frame * header.frames + 1:
             raise SeriesError(
-                f"{name} holds {len(pixels)} bytes of pixels where its header says {one_frame * header.frames}; export it again."
+                f"{name} holds {len(pixels)} bytes of pixels where its header says "
+                f"{one_frame * header.frames}; export it again."
             )
         return
     limit = MAX_RLE_RATIO if syntax == _RLE else MAX_RATIO
@@ -131,11 +136,13 @@ def _check_stream(dataset: Dataset, header: Header, syntax: UID, name: str) -> N
     size = _stream_size(stream) if syntax != _RLE else None
     if one_frame > len(stream) * limit or (size is not None and size != (header.rows, header.columns)):
         raise SeriesError(
-            f"the compressed pixels of {name} do not fit its {header.rows} x {header.columns} header; it is damaged."
+            f"the compressed pixels of {name} do not fit its {header.rows} x {header.columns} header; it is "
+            "damaged."
         )
     if syntax != _RLE and b"\xff\xd9" not in stream[-16:]:
         raise SeriesError(
-            f"the compressed pixels of {name} have no end marker: they are truncated; export the series again."
+            f"the compressed pixels of {name} have no end marker: they are truncated; export the series "
+            "again."
         )
 
 
@@ -169,5 +176,6 @@ def stored_to_hu(stored: NDArray[Any], header: Header, out: NDArray[np.float32])
     low, high = float(out.min()), float(out.max())
     if not (low >= -32768.5 and high <= 65536):
         raise SeriesError(
-            f"the HU of {bare(header.path)} reach beyond ±32768, which no CT has; its rescale values are wrong."
+            f"the HU of {bare(header.path)} reach beyond ±32768, which no CT has; its rescale values are "
+            "wrong."
         )

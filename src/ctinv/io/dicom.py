@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ctinv.errors import SeriesError
-from ctinv.io import _pixels, voxel_uid
+from ctinv.io import _pixels, check_budget, voxel_uid
 from ctinv.io._choose import Group, choose, group_slices, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
@@ -125,12 +125,14 @@ def _info(group: Group) -> SeriesInfo:
 
 def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
     refuse_problems(group.headers)
-    _check_budget(group.headers, budget)
+    claims = {header.path: header.rows * header.columns * header.frames for header in group.headers}
+    check_budget(sum(claims.values()), budget)
     _pixels.check_claims(group.headers)
     ordered = stack(group.headers)
     if ordered.tilt_deg and not resample:
         raise SeriesError(
-            f"the gantry was tilted by {ordered.tilt_deg:.1f} degrees, so the slices are sheared; read it with resample=True to put it on an orthogonal grid."
+            f"the gantry was tilted by {ordered.tilt_deg:.1f} degrees, so the slices are sheared; read it "
+            "with resample=True to put it on an orthogonal grid."
         )
     hu, padded = _voxels(ordered)
     volume = Volume(
@@ -145,20 +147,6 @@ def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample
 
         return to_orthogonal(volume)
     return volume
-
-
-def _check_budget(headers: Sequence[Header], budget: int | None) -> None:
-    """Voxels as float32, twice: once as the volume, once for the copy every user of it makes."""
-    if budget is None:
-        import psutil
-
-        budget = int(0.6 * psutil.virtual_memory().available)
-    claims = {header.path: header.rows * header.columns * header.frames for header in headers}
-    need = 8 * sum(claims.values())
-    if need > budget:
-        raise SeriesError(
-            f"the series needs {need / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; read fewer slices or raise memory_budget."
-        )
 
 
 def _voxels(ordered: Stack) -> tuple[Any, int]:
@@ -181,7 +169,8 @@ def _volume_uid(group: Group, siblings: bool) -> str:
 
 
 def _common(headers: Sequence[Header]) -> Acquisition:
-    """Acquisition of the middle slice with the median exposure, since tube current follows the patient along z."""
+    """Acquisition of the middle slice with the median exposure, since tube current follows the patient "
+    "along z."""
     exposures = [e for h in headers if (e := h.acquisition.exposure_mas) is not None]
     exposure = float(median(exposures)) if exposures else None
     return replace(headers[len(headers) // 2].acquisition, exposure_mas=exposure)

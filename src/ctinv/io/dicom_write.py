@@ -105,7 +105,8 @@ def write_series(
             partial.rename(target)
         except OSError as error:
             raise SeriesError(
-                f"the series could not be written ({error.strerror or 'input/output error'}); check space and rights."
+                f"the series could not be written ({error.strerror or 'input/output error'}); check space "
+                "and rights."
             ) from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -119,13 +120,15 @@ def _quantised(hu: NDArray[np.float32], slope: float) -> NDArray[np.int16]:
     low, high = float(hu.min()) / slope, float(hu.max()) / slope
     if not (low >= -32768.5 and high < 32767.5):
         raise SeriesError(
-            f"the HU reach from {low * slope:.0f} to {high * slope:.0f} and do not fit 16 bits in steps of {slope:g} HU; use a larger slope."
+            f"the HU reach from {low * slope:.0f} to {high * slope:.0f} and do not fit 16 bits in steps of "
+            f"{slope:g} HU; use a larger slope."
         )
     return np.rint(hu / np.float32(slope)).clip(-32768, 32767).astype(np.int16)
 
 
 def _directions(affine: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Row and column direction of the slices; refuses what a series of parallel, unsheared slices cannot hold."""
+    """Row and column direction of the slices; refuses what a series of parallel, unsheared slices cannot "
+    "hold."""
     unit = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(unit.T @ unit - np.eye(3)).max() > 1e-4:
         raise SeriesError(
