@@ -3,6 +3,9 @@
 Two channels carry the image and its negative through every ReLU, x = relu(x) − relu(−x); all other filters
 start as He et al. draw them. A denoiser's target is close to its input, so that training starts near the
 unprocessed image instead of far above it, with no skip connection and so no change of the published network.
+The other filters of the first layer have zero mean: they see contrast and noise but not the HU level, which
+is hundreds of times larger than the noise and would otherwise make every step of the optimiser shake the
+image's brightness.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ def start_as_identity(network: nn.Module, *, generator: torch.Generator) -> None
             module.bias.zero_()
         carried = torch.zeros_like(module.weight[:2])
         if first:
+            module.weight -= module.weight.mean(dim=(2, 3), keepdim=True)
             carried[:, 0, height // 2, width // 2] = torch.tensor([1.0, -1.0])
             module.weight[:2] = carried
         elif last:
