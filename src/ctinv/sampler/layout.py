@@ -218,8 +218,8 @@ def _number(value: float) -> float | None:
 def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
     """The setting as it was stored, with three differences.
 
-    The volume's uid is the hash of the series; its notes are not kept, as they may name files; the quantum is 0
-    if the samples had to be stored as float32.
+    The volume's uid is the hash of the series; its notes are not kept, as they may name files; the quantum is
+    0 if the samples had to be stored as float32.
     """
     data = meta["setting"]
     window = tuple((float(c), float(w)) for c, w in data["acquisition"]["window"])

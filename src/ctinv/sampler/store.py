@@ -1,9 +1,9 @@
 """Store: one study on disk, a zarr 3 folder that opens again without any model.
 
 To write a sample, its image and feed-back error go into their chunks (each replaced as a whole), the chunks
-are flushed to the disk, then one line goes into the journal and is flushed (`journal.py`). Readers believe the
-journal only, and check the hash of every image they read, so that neither a killed writer nor a damaged file
-can show a sample that is not the certified one.
+are flushed to the disk, then one line goes into the journal and is flushed (`journal.py`). Readers believe
+the journal only, and check the hash of every image they read, so that neither a killed writer nor a damaged
+file can show a sample that is not the certified one.
 """
 
 from __future__ import annotations
