@@ -3,7 +3,7 @@
 Run:  python benchmarks/store_memory.py [--n 250] [--side 512] [--folder DIR]
 
 The batches are synthetic (coloured noise on a smooth image) and made one at a time, so that what is measured
-is the store; their errors are white, which compresses worst. Each stage runs in a process of its own, whose peak
+is the store; their errors are white, which compresses worst. Each stage runs in its own process, whose peak
 resident size (ru_maxrss) it reports as JSON. Seconds are of the CPU, all threads together, unless named wall.
 """
 
