@@ -37,4 +37,5 @@ def _on_inserted(event: Any) -> None:
 
 def _show(layer: Any) -> None:
     if layer_info(layer.metadata).get("colorbar") and hasattr(layer, "colorbar"):
+        layer.colorbar.position = "bottom_right"  # the name stands at the top
         layer.colorbar.visible = True

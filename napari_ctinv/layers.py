@@ -131,7 +131,7 @@ def sample_stack(study: Samples | Store) -> Any:
 
 
 def map_layers(study: Samples | Store) -> list[LayerTuple]:
-    """Spread, worst feed-back error and, where there is one, the lesion map η; hidden but for the spread."""
+    """Spread, worst feed-back error and, where there is one, the lesion map η; hidden until asked for."""
     return list(_map_layers(study))
 
 
@@ -175,9 +175,8 @@ def _map(
 ) -> LayerTuple:
     """A (H, W) map in one slice, from 0 to `top`, with a colour bar."""
     info = {"kind": "map", "unit": unit, "colorbar": True, **about}
-    shown = name.startswith("spread")
     return _image(
-        values[None], affine, name, limits=(0.0, top), colormap=_colormap(colormap), info=info, visible=shown
+        values[None], affine, name, limits=(0.0, top), colormap=_colormap(colormap), info=info, visible=False
     )
 
 

@@ -7,7 +7,7 @@ silence. So axes are put in order, and an oblique grid is refused instead of bei
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,15 +63,11 @@ def canonical(volume: Volume) -> Volume:
     Raises:
         SeriesError: The volume is oblique.
     """
-    order = place(volume.affine, volume.shape).order
-    if order == (0, 1, 2):
+    if place(volume.affine, volume.shape).order == (0, 1, 2):
         return volume
-    affine = volume.affine.copy()
-    affine[:3, :3] = affine[:3, order]
-    z, y, x = (volume.offset[axis] for axis in order)
-    note = "the axes were put in the order z, y, x for display."
-    hu = np.ascontiguousarray(volume.hu.transpose(order))
-    return replace(volume, hu=hu, affine=affine, offset=(z, y, x), notes=(*volume.notes, note))
+    from ctinv.io.itk_io import reorient
+
+    return reorient(volume)
 
 
 def affine_at(affine: NDArray[np.float64], index: tuple[int, int, int]) -> NDArray[np.float64]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.volume import Box, Volume
+from ctinv.volume import Acquisition, Box, Volume
 from napari_ctinv.layers import LayerTuple, denoised_layers, map_layers
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class DenoiseWork:
         import torch
 
         from ctinv.denoiser import load_denoiser
+        from ctinv.sampler.sampler import pick_device
 
-        device = torch_device(self.request.device)
+        device = pick_device(self.request.device)
         denoiser = load_denoiser(self.request.denoiser, device=device)
         self._name = denoiser.name
         part = self._part()
@@ -86,7 +87,7 @@ class DenoiseWork:
         if not self._done:
             return []
         part = self._part()[: len(self._done)]
-        denoised = part.with_hu(np.stack(self._done))
+        denoised = _other_scan(part, np.stack(self._done))
         return denoised_layers(part, denoised, denoiser=self._name, window=self.request.window)
 
     def _part(self) -> Volume:
@@ -109,8 +110,9 @@ class SampleWork:
 
         request = self.request
         sampler = _sampler(request)
-        prepared = sampler.prepare(request.volume, request.box, progress=report)
-        path = request.study or default_study(prepared.provenance(request.n, request.seed).key())
+        sampler.prepare(request.volume, request.box, progress=report)
+        provenance = sampler.provenance(request.volume, request.box, n=request.n, seed=request.seed)
+        path = request.study or default_study(provenance.key())
         path.parent.mkdir(parents=True, exist_ok=True)
         batches = sample_into(
             path, sampler, request.volume, request.box, n=request.n, seed=request.seed, progress=report
@@ -127,20 +129,19 @@ class SampleWork:
         return map_layers(self.study) if self.study is not None and self.study.certificates else []
 
 
+def _other_scan(part: Volume, hu: NDArray[np.float32]) -> Volume:
+    """New voxels in the same place: another identity, and the noise of the scan no longer applies."""
+    from ctinv.io import voxel_uid
+
+    acquisition = Acquisition(window=part.acquisition.window)
+    return replace(part.with_hu(hu), uid=voxel_uid(hu, part.affine), acquisition=acquisition)
+
+
 def default_study(key: str) -> Path:
     """Where a study lies when the user names no place: in the user's data folder, by its key."""
     import platformdirs
 
     return Path(platformdirs.user_data_path("napari-ctinv", appauthor=False)) / "studies" / f"{key}.zarr"
-
-
-def torch_device(name: str) -> Any:
-    """``"auto"`` is CUDA where there is one."""
-    import torch
-
-    return torch.device(
-        "cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name
-    )
 
 
 _last_sampler: dict[tuple[str, ...], InvarianceSampler] = {}

@@ -20,11 +20,22 @@ def write_dicom(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     Raises:
         InputError: The layer is a map or a stack of samples.
     """
-    from ctinv.io.dicom_out import write_series
+    from ctinv.io.dicom_write import write_series
 
     if layer_info(meta.get("metadata", {})).get("unit", "HU") != "HU":
         raise InputError("a lesion map has no HU and cannot be a CT series; save it as NIfTI.")
-    return [str(file) for file in write_series(_volume(data, meta), Path(path))]
+    info = layer_info(meta.get("metadata", {}))
+    facts: dict[str, object] = {"kind": str(info.get("kind", "ct"))}
+    if "denoiser" in info:
+        facts["denoiser"] = str(info["denoiser"])
+    folder = write_series(
+        _volume(data, meta),
+        Path(path),
+        description=f"{facts['kind']} by napari-ctinv, research use only",
+        derived=facts,
+        slope=1 / 8,
+    )
+    return [str(folder)]
 
 
 def write_nifti(path: str, data: Any, meta: dict[str, Any]) -> list[str]:

@@ -18,11 +18,19 @@ def denoiser_box() -> ComboBox:
     return ComboBox(label="denoiser", choices=shipped_denoisers(), tooltip="a shipped network")
 
 
+def path_edit(label: str, mode: FileDialogMode, tooltip: str) -> FileEdit:
+    """A path that may stay empty."""
+    edit = FileEdit(label=label, mode=mode, nullable=True, value=None)
+    edit.tooltip = tooltip
+    edit.choose_btn.text = "…"
+    edit.choose_btn.max_width = 30
+    return edit
+
+
 def bundle_edit() -> FileEdit:
     """A folder with a denoiser of the user's own; it goes before the shipped ones."""
-    edit = FileEdit(label="or bundle", mode=FileDialogMode.EXISTING_DIRECTORY, nullable=True, value=None)
-    edit.tooltip = "folder of a MONAI bundle with your own denoiser; leave empty to use the one above"
-    return edit
+    tooltip = "folder of a MONAI bundle with your own denoiser; leave empty to use the one above"
+    return path_edit("or bundle", FileDialogMode.EXISTING_DIRECTORY, tooltip)
 
 
 def device_box() -> ComboBox:

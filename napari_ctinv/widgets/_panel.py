@@ -9,7 +9,16 @@ from magicgui.widgets import Container
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ctinv.errors import CtinvError
 from napari_ctinv.colorbars import show_in
@@ -18,6 +27,10 @@ from napari_ctinv.worker import Job, Outcome, Work
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+
+COLUMN_WIDTH = 320
+"""Narrow enough for a laptop, wide enough for the certificate table, in pixels."""
 
 
 class Panel(QWidget):
@@ -54,30 +67,34 @@ class Panel(QWidget):
     def on_item(self, item: Any) -> None:
         """A piece is finished; in the main thread."""
 
-    def on_end(self, outcome: Outcome) -> None:
-        """The run has ended; in the main thread, after the layers were added."""
+    def on_end(self, outcome: Outcome, added: list[Layer]) -> None:
+        """The run has ended and its last layers were added; in the main thread."""
 
     def show_form(self, form: Container, *below: QWidget) -> None:
         """Lay out the form, the button, progress and further widgets in one scrollable column."""
         self.form = form
         column = QWidget()
         layout = QVBoxLayout(column)
-        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setContentsMargins(4, 4, 12, 4)
         buttons = QHBoxLayout()
         buttons.addWidget(self.button)
         form.native.layout().setContentsMargins(0, 0, 0, 0)
+        form.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         layout.addWidget(form.native)
         layout.addLayout(buttons)
         layout.addWidget(self.bar)
         layout.addWidget(self.status)
         for widget in below:
-            layout.addWidget(widget, 1)
-        if not below:
+            layout.addWidget(widget)
+        if below:
+            layout.setStretchFactor(below[-1], 1)
+        else:
             layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
+        scroll.setMinimumWidth(max(COLUMN_WIDTH, column.minimumSizeHint().width() + 16))
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
@@ -145,8 +162,7 @@ class Panel(QWidget):
         self.button.setEnabled(True)
         self.bar.setVisible(False)
         self.status.setText("")
-        self.add_layers(outcome.layers)
-        self.on_end(outcome)
+        self.on_end(outcome, self.add_layers(outcome.layers))
         if outcome.state == "failed":
             self._tell_failure(outcome.message)
 

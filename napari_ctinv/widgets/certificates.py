@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
 
-COLUMNS = ("k", "RMSE [HU]", "max [HU]", "NFE", "χ²/n", "tier")
+COLUMNS = ("k", "RMSE\n[HU]", "max\n[HU]", "NFE", "χ²/n", "tier")
 NOT_REACHED = QColor(200, 80, 60)
 
 
@@ -32,6 +32,7 @@ class CertificateTable(QTableWidget):
         if rows is not None and columns is not None:  # always there; PyQt's stubs do not know
             rows.setVisible(False)
             rows.setDefaultSectionSize(20)
+            columns.setMinimumSectionSize(30)
             columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

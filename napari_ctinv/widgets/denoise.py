@@ -23,7 +23,7 @@ class DenoiseWidget(Panel):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, title="Denoise")
-        self.image = ComboBox(label="scan", choices=self.image_choices, nullable=True)
+        self.image = ComboBox(label="scan", choices=self.image_choices)
         self.denoiser = denoiser_box()
         self.bundle = bundle_edit()
         self.slices = ComboBox(label="slices", choices=(WHOLE, VISIBLE), value=WHOLE)

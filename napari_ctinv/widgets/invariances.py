@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FileEdit, SpinBox
-from napari.layers import Image, Shapes
-from qtpy.QtWidgets import QLabel
+from napari.layers import Image, Layer, Shapes
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from ctinv.errors import InputError, ModelError
 from ctinv.volume import Box, Volume
 from napari_ctinv.catalogue import taps_of
+from napari_ctinv.compare import on_top_of_each_other, side_by_side
 from napari_ctinv.layers import fx_layer, sample_stack, samples_layer
 from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice
 from napari_ctinv.steps import SampleRequest, SampleWork
@@ -23,6 +24,7 @@ from napari_ctinv.widgets._choices import (
     chosen_path,
     denoiser_box,
     device_box,
+    path_edit,
 )
 from napari_ctinv.widgets._panel import Panel
 from napari_ctinv.widgets.certificates import CertificateTable, summary_line
@@ -43,7 +45,7 @@ class InvariancesWidget(Panel):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__(napari_viewer, title="Sample invariances")
-        self.image = ComboBox(label="scan", choices=self.image_choices, nullable=True)
+        self.image = ComboBox(label="scan", choices=self.image_choices)
         self.region = ComboBox(label="region", choices=self._region_choices)
         self.denoiser = denoiser_box()
         self.bundle = bundle_edit()
@@ -53,9 +55,8 @@ class InvariancesWidget(Panel):
         self.tier = ComboBox(label="tier", choices=list(TIERS.items()), value="T2")
         self.seed = SpinBox(label="seed", value=0, min=0, max=2**31 - 1)
         self.device = device_box()
-        self.study = FileEdit(
-            label="study", mode=FileDialogMode.OPTIONAL_FILE, filter="*.zarr", nullable=True, value=None
-        )
+        tooltip = "folder to write or to continue; empty: in your data folder, named by its key"
+        self.study = path_edit("study", FileDialogMode.OPTIONAL_FILE, tooltip)
         self._explain()
         fields = [self.image, self.region, self.denoiser, self.bundle, self.tap, self.generator]
         fields += [self.n, self.tier, self.seed, self.device, self.study]
@@ -66,7 +67,13 @@ class InvariancesWidget(Panel):
         self.table = CertificateTable()
         self.table.chosen.connect(self.show_sample)
         self.samples: Image | None = None
-        self.show_form(Container(widgets=fields, labels=True), self.line, self.table)
+        self.results: list[Layer] = []
+        self.compare = QPushButton("Side by side")
+        self.compare.setCheckable(True)
+        self.compare.setEnabled(False)
+        self.compare.setToolTip("the scan and every result of the last run in a grid, zoomed to the region")
+        self.compare.toggled.connect(self._compare)
+        self.show_form(Container(widgets=fields, labels=True), self.line, self.compare, self.table)
         self.reset_choices()
 
     def make_work(self) -> SampleWork:
@@ -79,6 +86,7 @@ class InvariancesWidget(Panel):
         if layer is None:
             raise InputError("no scan is chosen; open a CT first, for example by File > Open Sample.")
         volume = volume_of(layer)
+        self._scan = layer
         self._window = (float(layer.contrast_limits[0]), float(layer.contrast_limits[1]))
         request = SampleRequest(
             volume=volume,
@@ -92,7 +100,7 @@ class InvariancesWidget(Panel):
             device=str(self.device.value),
             study=_chosen_study(self.study),
         )
-        self.samples = None
+        self.samples, self.results = None, []
         self.table.clear_rows()
         self.line.setText("")
         return SampleWork(request)
@@ -124,22 +132,31 @@ class InvariancesWidget(Panel):
         self.table.extend_to(certificates)
         self.line.setText(summary_line(certificates, tier=item.provenance.tier))
         if self.samples is None:
-            _fx, self.samples = self.add_layers(
-                [fx_layer(item, window=self._window), samples_layer(item, window=self._window)]
-            )
+            fx, samples = fx_layer(item, window=self._window), samples_layer(item, window=self._window)
+            self.results = self.add_layers([fx, samples])
+            self.samples = self.results[-1]
             self.show_sample(0)
         elif len(self.samples.data) < len(certificates):
             self.samples.data = sample_stack(item)
 
-    def on_end(self, outcome: Outcome) -> None:
-        """The maps lie below the samples, and the line says what was found."""
-        if self.samples is None or self.samples not in self.viewer.layers:
-            return
+    def on_end(self, outcome: Outcome, added: list[Layer]) -> None:
+        """The samples lie over the maps, and the line says what was found."""
         layers = self.viewer.layers
+        if self.samples is None or self.samples not in layers:
+            return
         layers.move(layers.index(self.samples), len(layers))
         layers.selection.active = self.samples
+        self.results = [*self.results[:-1], *added, self.samples]
+        self.compare.setEnabled(True)
         if outcome.state == "cancelled":
             self.line.setText(f"stopped; {self.table.rowCount()} samples are kept · {self.line.text()}")
+
+    def _compare(self, on: bool) -> None:
+        shown = [layer for layer in (self._scan, *self.results) if layer in self.viewer.layers]
+        if on and shown:
+            side_by_side(self.viewer, shown)
+        elif not on:
+            on_top_of_each_other(self.viewer)
 
     def _region_choices(self, _widget: Any = None) -> list[Any]:
         drawn = [
@@ -166,7 +183,6 @@ class InvariancesWidget(Panel):
             "T0: the same numbers; T1: the same integer HU; T2: the same 8-bit picture; T3: within the noise"
         )
         self.seed.tooltip = "sample k depends on the seed and k only"
-        self.study.tooltip = "folder to write or to continue; empty: in your data folder, named by its key"
 
 
 def _last_shape(layer: Shapes) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""Viewer tests are left out, with one clear line, where no window can be opened: Qt would abort there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from ctypes.util import find_library
+
+import pytest
+
+X_LIBRARIES = ("xcb-icccm", "xcb-keysyms", "xcb-cursor", "EGL", "xkbcommon-x11")
+NEEDED_PLUGINS = ("napari", "pytest-qt")
+
+
+def why_no_window(config: pytest.Config) -> str | None:
+    """The reason why viewer tests cannot run here, or None."""
+    if os.environ.get("CTINV_NO_GUI"):
+        return "CTINV_NO_GUI is set"
+    absent = [name for name in NEEDED_PLUGINS if not config.pluginmanager.hasplugin(name)]
+    if absent:
+        return f"the pytest plugins {' and '.join(absent)} are off"
+    if not sys.platform.startswith("linux"):
+        return None
+    if not os.environ.get("DISPLAY") and not shutil.which("Xvfb"):
+        return "there is no X server; as root on Debian: apt-get install xvfb xauth"
+    missing = [name for name in X_LIBRARIES if find_library(name) is None]
+    if missing:
+        return "X libraries are missing; as root on Debian: apt-get install " + " ".join(
+            f"lib{name}*" for name in missing
+        )
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    gui = [item for item in items if item.get_closest_marker("gui")]
+    reason = why_no_window(config) if gui else None
+    if reason:
+        config.stash[LEFT_OUT] = f"{len(gui)} viewer tests left out: {reason}"
+        config.hook.pytest_deselected(items=gui)
+        items[:] = [item for item in items if item not in gui]
+
+
+LEFT_OUT = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    line = config.stash.get(LEFT_OUT, None)
+    if line:
+        terminalreporter.write_line(line, yellow=True)
