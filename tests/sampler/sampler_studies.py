@@ -55,6 +55,7 @@ def make_provenance(**changes: Any) -> Provenance:
 def make_setting(box: Box = BOX, *, quantum: float = 0.125, scan_hu: float = 40.0) -> Setting:
     rng = np.random.default_rng(0)
     region, output = box.shape, Box(box.z, box.y0 - HALO, box.y1 + HALO, box.x0 - HALO, box.x1 + HALO)
+    context = Box(box.z, box.y0 - 2 * HALO, box.y1 + 2 * HALO, box.x0 - 2 * HALO, box.x1 + 2 * HALO)
     affine = np.array(make_provenance().affine)
     affine[:3, 3] += affine[:3, :3] @ [box.z, box.y0, box.x0]
     hu = rng.normal(scan_hu, 30.0, (1, *region)).astype(np.float32)
@@ -78,6 +79,8 @@ def make_setting(box: Box = BOX, *, quantum: float = 0.125, scan_hu: float = 40.
             "bad": np.nan,
         },
         quantum=quantum,
+        context=rng.normal(scan_hu, 30.0, context.shape).astype(np.float32),
+        context_box=context,
     )
 
 

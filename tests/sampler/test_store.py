@@ -55,12 +55,13 @@ def test_samples_come_back_bit_for_bit(tmp_path: Path, quantum: float) -> None:
 
 def test_setting_and_provenance_come_back(tmp_path: Path) -> None:
     store, setting = finished(tmp_path / "s.zarr"), make_setting()
-    for name in ("fx", "fx_output", "theory_spread", "eta"):
+    for name in ("fx", "fx_output", "theory_spread", "eta", "context"):
         np.testing.assert_array_equal(getattr(store.setting, name), getattr(setting, name))
     np.testing.assert_array_equal(store.setting.volume.hu, setting.volume.hu)
     np.testing.assert_array_equal(store.setting.volume.affine, setting.volume.affine)
     assert store.setting.volume.acquisition == setting.volume.acquisition
     assert (store.setting.volume.offset, store.setting.output_box) == ((3, 20, 30), setting.output_box)
+    assert store.setting.context_box == setting.context_box
     assert np.isnan(store.setting.scalars.pop("bad"))
     assert store.setting.scalars == {name: v for name, v in setting.scalars.items() if name != "bad"}
     assert store.provenance == make_provenance(n=10)

@@ -6,6 +6,7 @@ array               shape                    content
 x_tilde             (n, 1, h, w) int16       samples, unit `scale` HU; or float32 with scale 1
 feedback_error      (n, 1, H', W') float16   f(x̃) − f(x) over the output box, HU
 x                   (1, h, w) float32        the scan, HU
+context             (H'', W'') float32       the scan around the region, as far as f sees, HU
 fx                  (h, w) float32           f(x), HU
 fx_output           (H', W') float32         f(x) over the output box, HU
 theory_spread, eta  (h, w) float32           see `Setting`
@@ -62,8 +63,9 @@ def layout(setting: Setting) -> tuple[np.dtype[Any], float]:
 def estimate_bytes(setting: Setting, rows: int) -> int:
     """Upper bound of the room that this many samples and the maps take, before compression."""
     region, output = math.prod(setting.region), math.prod(setting.output_box.shape)
+    fixed = 6 * region + 2 * output + setting.context.size
     itemsize = layout(setting)[0].itemsize
-    return rows * (region * itemsize + output * 2 + _JOURNAL_LINE) + 4 * (6 * region + 2 * output) + 65536
+    return rows * (region * itemsize + output * 2 + _JOURNAL_LINE) + 4 * fixed + 65536
 
 
 def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int) -> None:
@@ -91,7 +93,12 @@ def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int)
         {"scale": scale, "quantum": setting.quantum, "unit": "HU"},
     )
     _images(group, "feedback_error", (n, 1, *output), np.dtype("<f2"), math.nan, {"scale": 1.0, "unit": "HU"})
-    fixed = {"x": setting.volume.hu, "fx": setting.fx, "fx_output": setting.fx_output}
+    fixed = {
+        "x": setting.volume.hu,
+        "context": setting.context,
+        "fx": setting.fx,
+        "fx_output": setting.fx_output,
+    }
     for name, values in {**fixed, "theory_spread": setting.theory_spread, "eta": setting.eta}.items():
         if values is not None:
             _plane(group, name, values.shape, unit="1" if name == "eta" else "HU")[...] = values
@@ -204,6 +211,7 @@ def _setting_json(setting: Setting) -> dict[str, Any]:
         "quantum": setting.quantum,
         "scalars": {name: _number(value) for name, value in setting.scalars.items()},
         "output_box": str(setting.output_box),
+        "context_box": str(setting.context_box),
         "offset": list(volume.offset),
         "affine": volume.affine.tolist(),
         "acquisition": asdict(volume.acquisition),
@@ -241,10 +249,16 @@ def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
             name: math.nan if value is None else float(value) for name, value in data["scalars"].items()
         },
         quantum=float(data["quantum"]) if array(group, "x_tilde").dtype.kind == "i" else 0.0,
+        context=read_plane(group, "context"),
+        context_box=Box.parse(data["context_box"]),
     )
 
 
 def same_scan(setting: Setting, meta: dict[str, Any]) -> bool:
     """Whether a setting has the geometry of the stored one, as equal keys should imply."""
     stored = meta["setting"]
-    return stored["output_box"] == str(setting.output_box) and float(stored["quantum"]) == setting.quantum
+    boxes = (stored["output_box"], stored["context_box"]) == (
+        str(setting.output_box),
+        str(setting.context_box),
+    )
+    return boxes and float(stored["quantum"]) == setting.quantum
