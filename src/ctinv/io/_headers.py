@@ -123,6 +123,8 @@ def _kind(dataset: Dataset, media: str) -> str | None:
         return "screen captures"
     if sop_class.startswith(_REPORT):
         return "reports"
+    if sop_class not in CT_CLASSES and media in CT_CLASSES:
+        return "damaged"
     if sop_class not in CT_CLASSES and not (sop_class == "" and fields.text("Modality") == "CT"):
         return "files that are not CT images" if sop_class else "unreadable files"
     image_type = {word.strip().upper() for word in fields.words("ImageType")}
@@ -130,8 +132,8 @@ def _kind(dataset: Dataset, media: str) -> str | None:
         return "localizers"
     if image_type & {"SCREEN SAVE", "SCREENSHOT", "SCREEN_SAVE"}:
         return "screen captures"
-    # Anonymised series can lack their UID and still be whole; a file without UID and matrix ended in its header.
-    return None if fields.text("SeriesInstanceUID") or fields.text("Rows") else "damaged"
+    # Anonymised series can lack their UID and still be whole; a file without a matrix ended in its header.
+    return None if fields.text("Rows") else "damaged"
 
 
 def _headers(path: Path, dataset: Dataset) -> list[Header]:

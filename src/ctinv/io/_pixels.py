@@ -68,10 +68,9 @@ def slices(headers: Sequence[Header]) -> Iterator[tuple[int, NDArray[Any]]]:
 def _decode(dataset: Dataset, header: Header) -> NDArray[Any]:
     name = bare(header.path)
     syntax: UID = dataset.file_meta.TransferSyntaxUID
-    if "PixelData" not in dataset or not dataset["PixelData"].value:
-        raise SeriesError(f"{name} holds no pixel data, it is truncated or empty; export the series again.")
+    stream = _pixel_bytes(dataset, name)
     plugin = _plugin(syntax, name)
-    _check_stream(dataset, header, syntax, name)
+    _check_stream(stream, header, syntax, name)
     try:
         pixels, _ = get_decoder(syntax).as_array(
             dataset, index=header.frame or 0, raw=True, decoding_plugin=plugin
@@ -88,6 +87,16 @@ def _decode(dataset: Dataset, header: Header) -> NDArray[Any]:
             "series again."
         )
     return pixels
+
+
+def _pixel_bytes(dataset: Dataset, name: str) -> bytes:
+    try:
+        stream = dataset["PixelData"].value
+    except Exception:
+        stream = None
+    if not isinstance(stream, bytes) or not stream:
+        raise SeriesError(f"{name} holds no pixel data, it is truncated or empty; export the series again.")
+    return stream
 
 
 def _plugin(syntax: UID, name: str) -> str:
@@ -110,9 +119,8 @@ def _plugin(syntax: UID, name: str) -> str:
     )
 
 
-def _check_stream(dataset: Dataset, header: Header, syntax: UID, name: str) -> None:
+def _check_stream(pixels: bytes, header: Header, syntax: UID, name: str) -> None:
     """Compare the size of the pixel data and the size inside a compressed stream with the header."""
-    pixels = dataset["PixelData"].value
     one_frame = header.rows * header.columns * header.bits_allocated // 8
     if not syntax.is_encapsulated:
         if len(pixels) < one_frame * header.frames:
