@@ -88,7 +88,7 @@ def overview(
     _check_slice(study, scan_slice)
     from ctinv.picture import draw  # matplotlib takes half a second to load
 
-    page = _describe(study)
+    page = describe(study)
     figure = draw(study, page, scan_slice=scan_slice)
     path_png.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path_png) as temporary:
@@ -144,7 +144,7 @@ def _check_slice(study: Study, scan_slice: NDArray[np.float32] | None) -> None:
         )
 
 
-def _describe(study: Study) -> dict[str, Any]:
+def describe(study: Study) -> dict[str, Any]:
     """Everything the picture says, as JSON values."""
     setting, certificates = study.setting, list(study.certificates)
     name, low, high = choose_window(setting.fx)

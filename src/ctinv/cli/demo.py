@@ -14,8 +14,8 @@ from ctinv.cli.options import AsJson
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
 
-# Soft tissue in the middle of the shipped chest, 64 x 64 voxels of 0.7 mm.
-BOX = "8,224:288,192:256"
+# Liver with vessels, 64 x 64 voxels of 0.7 mm.
+BOX = "8,160:224,136:200"
 SAMPLES = 250
 
 
