@@ -80,9 +80,16 @@ def datasets(
     return slices
 
 
-def store(ds: Dataset, values: NDArray[np.generic], *, bits: int = 16, stored: int = 12, signed: bool = False) -> None:
+def store(
+    ds: Dataset, values: NDArray[np.generic], *, bits: int = 16, stored: int = 12, signed: bool = False
+) -> None:
     """Put stored values into a data set."""
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = bits, stored, stored - 1, int(signed)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = (
+        bits,
+        stored,
+        stored - 1,
+        int(signed),
+    )
     kind = f"<{'i' if signed else 'u'}{bits // 8}"
     ds.PixelData = np.rint(values).astype(kind).tobytes()
     ds["PixelData"].VR = "OW"

@@ -82,7 +82,14 @@ def _misleading_thickness(z: int, ds: Dataset) -> None:
 
 
 def _no_extras(z: int, ds: Dataset) -> None:
-    for word in ("InstanceNumber", "AcquisitionNumber", "KVP", "Exposure", "ConvolutionKernel", "SliceThickness"):
+    for word in (
+        "InstanceNumber",
+        "AcquisitionNumber",
+        "KVP",
+        "Exposure",
+        "ConvolutionKernel",
+        "SliceThickness",
+    ):
         delattr(ds, word)
     del ds.WindowCenter, ds.WindowWidth
 
@@ -123,7 +130,14 @@ def test_orientation_is_kept_exactly(tmp_path: Path, orientation: tuple[float, .
 
 @pytest.mark.parametrize(
     "syntax",
-    [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian, RLELossless, JPEGLSLossless, JPEG2000Lossless],
+    [
+        ImplicitVRLittleEndian,
+        ExplicitVRBigEndian,
+        DeflatedExplicitVRLittleEndian,
+        RLELossless,
+        JPEGLSLossless,
+        JPEG2000Lossless,
+    ],
     ids=["implicit", "big_endian", "deflated", "rle", "jpeg_ls", "jpeg_2000"],
 )
 def test_transfer_syntaxes_decode_exactly(tmp_path: Path, syntax: str) -> None:
@@ -257,7 +271,10 @@ def test_one_of_several_series_is_picked_by_number_uid_or_file(tmp_path: Path) -
     series.write(series.datasets(), tmp_path, prefix="a")
     series.write(series.datasets(series.phantom()[:4] + 50, uid="1.2.3.8"), tmp_path, prefix="b")
     listed = list_series(tmp_path)
-    assert [(info.number, info.slices, info.matrix) for info in listed] == [(1, 6, (40, 36)), (2, 4, (40, 36))]
+    assert [(info.number, info.slices, info.matrix) for info in listed] == [
+        (1, 6, (40, 36)),
+        (2, 4, (40, 36)),
+    ]
     assert listed[0].spacing == pytest.approx((2.5, 0.8, 0.7))
     check(read_series(tmp_path, uid="#1"))
     check(read_series(tmp_path, uid="1.2.3.4"))

@@ -218,7 +218,9 @@ def test_cut_off_file(tmp_path: Path, keep: int) -> None:
         refused(tmp_path, "s001.dcm")
 
 
-@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=["rle", "jpeg_ls", "jpeg_2000"])
+@pytest.mark.parametrize(
+    "syntax", [RLELossless, JPEGLSLossless, JPEG2000Lossless], ids=["rle", "jpeg_ls", "jpeg_2000"]
+)
 @pytest.mark.parametrize("damage", ["truncated", "other size", "claims"])
 def test_damaged_compressed_pixels(tmp_path: Path, syntax: str, damage: str) -> None:
     slices = series.datasets()

@@ -49,9 +49,8 @@ def read_nifti(path: str | Path, *, memory_budget: int | None = None) -> Volume:
             ) from None
         if not isinstance(image, (nib.Nifti1Image, nib.Nifti2Image)):
             raise SeriesError(f"{bare(path)} is not a single NIfTI file; convert it to .nii.gz first.")
-        header = image.header
-        shape = _check_layout(path, header, memory_budget)
-        affine, notes = _affine(path, header)
+        shape = _check_layout(path, image, memory_budget)
+        affine, notes = _affine(path, image.header)
         hu = _voxels(path, image, shape)
     check_hu(hu, bare(path))
     if abs(affine[2, 0]) < np.linalg.norm(affine[:3, 0]) * 0.7:
@@ -100,8 +99,9 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     return path
 
 
-def _check_layout(path: Path, header: Any, budget: int | None) -> tuple[int, int, int]:
+def _check_layout(path: Path, image: Any, budget: int | None) -> tuple[int, int, int]:
     """The (x, y, z) shape, after all claims of the header were weighed against the file."""
+    header = image.header
     dtype = header.get_data_dtype()
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise SeriesError(
@@ -115,7 +115,7 @@ def _check_layout(path: Path, header: Any, budget: int | None) -> tuple[int, int
             f"{bare(path)} has the shape {shape}; one three-dimensional image is needed, so cut one volume "
             "out."
         )
-    start = float(header["vox_offset"])
+    start = float(image.dataobj.offset)
     if not 0 <= start <= _MAX_HEADER:
         raise SeriesError(
             f"{bare(path)} says that its voxels start at byte {start:.3g}; its header is damaged."
@@ -182,8 +182,8 @@ def _voxels(path: Path, image: Any, shape: tuple[int, int, int]) -> NDArray[np.f
 def _scaling(path: Path, image: Any) -> tuple[float, float]:
     """Slope and intercept, refused where readers disagree on what the header means."""
     # nibabel has already replaced odd pairs in its proxy; look at what the file itself says.
-    opened = gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
-    with opened as stream:
+    packed = path.name.lower().endswith(".gz")
+    with gzip.open(path, "rb") if packed else path.open("rb") as stream:
         raw = type(image.header).from_fileobj(stream, check=False)
     stated, offset = float(raw["scl_slope"]), float(raw["scl_inter"])
     unscaled = stated == offset == 0 or (np.isnan(stated) and np.isnan(offset))
