@@ -168,7 +168,7 @@ def test_every_flipped_bit_is_found_and_healed(tmp_path: Path) -> None:
     whole, rng = snapshot(store.path), np.random.default_rng(3)
     for array in ("x_tilde", "feedback_error"):
         chunk = store.path / array / "c" / "1" / "0" / "0" / "0"  # rows 25 to 29
-        for _ in range(30):
+        for _ in range(15):
             content = bytearray(chunk.read_bytes())
             bit = int(rng.integers(8 * len(content)))
             content[bit // 8] ^= 1 << bit % 8
@@ -201,6 +201,16 @@ def test_damaged_shared_images_say_so(tmp_path: Path) -> None:
     chunk.write_bytes(content)
     with pytest.raises(StoreError, match="fx of this study is damaged"):
         _ = Store.open(store.path).setting
+
+
+@pytest.mark.parametrize("array", ["x_tilde", "fx"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b'{"zarr_format": 3, "node_type": "array"}'])
+def test_damaged_metadata_of_an_array_say_so(tmp_path: Path, array: str, content: bytes | None) -> None:
+    store = finished(tmp_path / "s.zarr", n=2)
+    file = store.path / array / "zarr.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(StoreError, match=f"{array} of this study is damaged"):
+        Store.open(store.path).summary()
 
 
 def test_two_writers_in_two_processes(tmp_path: Path) -> None:

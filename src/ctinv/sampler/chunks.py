@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,14 +84,25 @@ class ImageArray:
             raise StoreError(
                 f"{self._study} stores {self._path.name} of {self.shape[2:]}, got {values.shape[1:]}."
             )
-        if not np.isfinite(values).all():
+        out = np.empty((len(values), 1, *self.shape[2:]), dtype=self.dtype)
+        for index, image in enumerate(values):  # one by one: a plane stays in the cache
+            out[index, 0] = self._encode_one(image)
+        return out
+
+    def _encode_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        low, high = float(image.min()), float(image.max())  # NaN and infinity come through
+        if not math.isfinite(low) or not math.isfinite(high):
             raise StoreError(f"{self._path.name} holds NaN or infinity; {self._study} stores finite HU only.")
-        if self.grid and not np.array_equal(np.rint(values / self.grid) * np.float32(self.grid), values):
-            raise StoreError(f"{self._path.name} is not rounded to {self.grid} HU; round before certifying.")
         limit = _limit(self.dtype) * self._scale
-        if np.abs(values, dtype=np.float64).max(initial=0.0) > limit:
+        if max(-low, high) > limit:
             raise StoreError(f"{self._path.name} exceeds the storable range of ±{limit:g} HU.")
-        return (values / np.float32(self._scale)).astype(self.dtype)[:, None]
+        if self.grid:
+            quanta = image * np.float32(1.0 / self.grid)  # exact: the grid is a power of two
+            if not np.array_equal(np.rint(quanta), quanta):
+                raise StoreError(
+                    f"{self._path.name} is not rounded to {self.grid} HU; round before certifying."
+                )
+        return image * np.float32(1.0 / self._scale)
 
     def write(self, rows: Sequence[int], values: NDArray[Any]) -> None:
         """Write encoded images into their rows and flush them to the disk."""

@@ -189,8 +189,15 @@ def open_group(folder: Path, *, write: bool) -> tuple[zarr.Group, dict[str, Any]
 
 
 def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """One array of the study."""
-    return cast("zarr.Array[Any]", group[name])
+    """One array of the study.
+
+    Raises:
+        StoreError: It is not there, or its metadata are damaged.
+    """
+    try:
+        return cast("zarr.Array[Any]", group[name])
+    except (KeyError, ValueError, TypeError, OSError, zarr.errors.BaseZarrError) as error:
+        raise StoreError(f"{name} of this study is damaged or lost; sample into another folder.") from error
 
 
 def read_plane(group: zarr.Group, name: str) -> NDArray[np.float32]:
