@@ -55,7 +55,8 @@ def test_nrrd(tmp_path: Path, space: str) -> None:
 @pytest.mark.parametrize("detached", [False, True])
 def test_metaimage(tmp_path: Path, detached: bool) -> None:
     head = (
-        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\nTransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+        "ObjectType = Image\nNDims = 3\nBinaryData = True\nBinaryDataByteOrderMSB = False\n"
+        "TransformMatrix = 1 0 0 0 1 0 0 0 1\n"
         f"Offset = -30 12.5 -101\nElementSpacing = 0.7 0.8 2.5\nDimSize = 36 40 6\nElementType = MET_FLOAT\n"
         f"ElementDataFile = {'a.raw' if detached else 'LOCAL'}\n"
     ).encode()

@@ -1,4 +1,4 @@
-"""Scans in and out: DICOM series, NIfTI, NRRD, MetaImage and NumPy arrays to a Volume, and derived series back.
+"""Scans in and out: DICOM series, NIfTI, NRRD, MetaImage and arrays to a Volume, and derived series back.
 
 Importing this package loads none of the libraries; each format loads its own when it is used.
 """
@@ -24,8 +24,8 @@ def read(path: str | Path, uid: str | None = None) -> Volume:
     """Read a scan, whatever its format.
 
     Args:
-        path: A DICOM folder or file, or a file ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha``, ``.mhd`` or ``.npy``
-            (HU, shape (Y, X) or (Z, Y, X)).
+        path: A DICOM folder or file, or a file ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha``, ``.mhd`` or
+            ``.npy`` (HU, shape (Y, X) or (Z, Y, X)).
         uid: Which DICOM series, by SeriesInstanceUID or neutral number (``"#2"``).
 
     Returns:
@@ -101,7 +101,7 @@ def check_hu(hu: NDArray[np.float32], what: str) -> None:
 
 
 def check_budget(voxels: int, budget: int | None) -> None:
-    """Raise SeriesError if float32 voxels, once as the volume and once for a working copy, exceed the budget in bytes.
+    """Raise SeriesError if float32 voxels, as a volume and its working copy, exceed the budget in bytes.
 
     The default budget is 60 % of the memory that is free now.
     """

@@ -123,7 +123,7 @@ class Fields:
                 if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__")
                 else list(value)
             )
-            # Python would read "1_0" and "infinity" as numbers, and a comma must never become a decimal point.
+            # Python reads "1_0" and "infinity" as numbers; a comma must never become a decimal point.
             texts = [str(part).strip("\0 ") for part in parts]
             if not all(_NUMBER.fullmatch(text) for text in texts):
                 return None

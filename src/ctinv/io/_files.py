@@ -23,7 +23,7 @@ from ctinv.errors import SeriesError
 
 MAX_FILES = 20_000
 MAX_INFLATED = 512 * 2**20
-# A slice that inflates 40-fold beyond 64 MiB is not a CT image; without this a 2 MB file keeps pydicom busy for minutes.
+# What inflates 40-fold beyond 64 MiB is no CT image; without this a 2 MB file keeps pydicom busy for minutes.
 _INFLATE_FREE, _INFLATE_RATIO = 64 * 2**20, 40
 _META_BYTES = 64 * 1024
 _LONG_VR = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR"}

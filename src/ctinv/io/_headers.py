@@ -1,4 +1,4 @@
-"""One header per slice, from classic CT files and from the frames of enhanced CT, with the first thing wrong with it.
+"""One header per slice, of classic files and of enhanced frames, with the first thing that is wrong with it.
 
 Only allow-listed tags are read. What could tell two patients or studies apart is kept as a hash, to compare.
 """

@@ -1,7 +1,7 @@
-"""Pixel data of one file to stored values: claims checked against the file first, then one chosen decoder, never GDCM.
+"""Pixel data to stored values: claims checked against the file first, then one chosen decoder, never GDCM.
 
-GDCM and libraries that trust a header have crashed whole processes on damaged files; every size is checked before it is
-allocated, and the size inside a compressed stream against the header.
+GDCM and libraries that trust a header have crashed whole processes on damaged files; every size is checked
+before it is allocated, and the size inside a compressed stream against the header.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Silence for the libraries below: their warnings and log lines quote header values, which may name a patient."""
+"""Silence for the libraries below: their warnings and logs quote header values, which may name a patient."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def _exposure(fields: Fields) -> float | None:
         exposure = fields.optional("Exposure")
     time, current = fields.optional("ExposureTime"), fields.optional("XRayTubeCurrent")
     product = time * current / 1000 if time and current else None
-    # Some GE scanners store the sum over a whole helical scan; pitch alone explains a factor of about 4 at most.
+    # Some GE scanners store the sum over a helical scan; pitch alone explains a factor of about 4.
     if product is not None and (exposure is None or not 0.2 < exposure / product < 5):
         return product
     return exposure

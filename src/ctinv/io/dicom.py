@@ -1,7 +1,7 @@
 """Read one CT series from DICOM files into a Volume in true HU and millimetres, or refuse with one sentence.
 
-The common readers guess where a header is incomplete; a guess here would move or rescale every result that follows.
-Only pydicom parses, only allow-listed tags are read, and nothing is decoded before its size is known.
+The common readers guess where a header is incomplete; a guess here would move or rescale every result
+that follows. Only pydicom parses, only allow-listed tags are read, and nothing is decoded before its size is known.
 """
 
 from __future__ import annotations
@@ -59,11 +59,12 @@ def read_series(
     Args:
         folder: Folder of the series, or one file of it.
         uid: SeriesInstanceUID or neutral number (``"#2"``) where the folder holds several series.
-        memory_budget: Bytes the decoded volume may take, with its working copy; 60 % of the free memory by default.
-        resample: Put a series with a tilted gantry on an orthogonal grid instead of refusing it; recorded in the notes.
+        memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
+        resample: Put a series with a tilted gantry on an orthogonal grid instead of refusing it; recorded in
+            the notes.
 
     Returns:
-        The volume, hu (Z, Y, X) float32 with the rescale of each slice applied; padding values are kept as they are.
+        The volume, hu (Z, Y, X) float32 with the rescale of each slice applied; padding values are kept.
 
     Raises:
         SeriesError: The files are no single, complete, regular CT series; the sentence says why.
@@ -80,7 +81,7 @@ def read_series(
 
 
 def list_series(folder: str | Path) -> list[SeriesInfo]:
-    """List the CT series of a folder from their headers alone; series that mix scans are listed in their parts.
+    """List the CT series of a folder from their headers; series that mix scans are listed in their parts.
 
     Raises:
         SeriesError: There is no such folder.

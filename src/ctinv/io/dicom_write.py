@@ -1,7 +1,7 @@
-"""Write a volume as a derived CT series: one CT Image file per slice, without any identity unless one is handed over.
+"""Write a volume as a derived CT series, one file per slice, without any identity unless one is handed over.
 
-All attributes come from an allow-list; nothing is copied from the scan but its geometry and the technical facts of its
-`Acquisition`. The series is written beside its final place and renamed, so a killed write leaves no half series.
+All attributes come from an allow-list; nothing is copied from the scan but its geometry and the technical
+facts of its `Acquisition`. It is written beside its final place and renamed, so a killed write leaves no half.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def write_series(
 ) -> Path:
     """Write a volume as a derived DICOM CT series.
 
-    Reading it back gives the same HU within half a `slope` and the same affine; slices of a left-handed volume come back
-    in reverse order, each at its own place.
+    Reading it back gives the same HU within half a `slope` and the same affine; slices of a left-handed
+    volume come back in reverse order, each at its own place.
 
     Args:
         volume: HU (Z, Y, X) on an orthogonal grid in any orientation.
         folder: Where the files go; must not exist or be empty.
         description: SeriesDescription, at most 64 characters.
-        template: One DICOM file of the source scan, whose patient, study and frame of reference are taken over so that
-            the series lies beside its source. Without it the series carries no identity at all.
+        template: One DICOM file of the source scan, whose patient, study and frame of reference are
+            taken over so that the series lies beside its source. Without it the series carries no identity at all.
         derived: How the voxels were made, as plain facts; written to DerivationDescription.
         slope: HU per stored step. 1/8 keeps certificates, its range is ±4095 HU.
         compress: Compress without loss.
@@ -147,7 +147,7 @@ def _common(
     """Everything the slices share."""
     row, column = _directions(volume.affine)
     _, rows_mm, columns_mm = volume.spacing
-    # Two series made from one scan share study and frame of reference; the hash does not lead back to the scan's UID.
+    # Series made from one scan share study and frame of reference; the hash does not lead back to its UID.
     origin = hashlib.sha256(volume.uid.encode()).hexdigest()
     ds = Dataset()
     ds.SOPClassUID = CTImageStorage

@@ -24,14 +24,14 @@ MAX_RATIO = 1100
 AIR = -1024.0
 
 
-def _itk() -> Any:
-    """ITK with the parts used here loaded; its wrappers warn while they load, which must not become "
+def _itk(*parts: str) -> Any:
+    """ITK with these parts loaded; its wrappers warn while they load, which must not become "
     "errors."""
     with quiet():
         import itk
 
-        for name in ("NrrdImageIO", "MetaImageIO", "ResampleImageFilter"):
-            getattr(itk, name)
+        for part in parts:
+            getattr(itk, part)
     return itk
 
 
@@ -50,7 +50,7 @@ def read_itk(path: str | Path, *, memory_budget: int | None = None) -> Volume:
     """
     path = Path(path)
     size = _check_header(path)
-    itk = _itk()
+    itk = _itk("ImageFileReader", "NrrdImageIO", "MetaImageIO")
     with quiet():
         try:
             io = (itk.NrrdImageIO if path.suffix.lower() in (".nrrd", ".nhdr") else itk.MetaImageIO).New()
@@ -137,7 +137,7 @@ def _affine_of(itk: Any, image: Any) -> NDArray[np.float64]:
 
 
 def reorient(volume: Volume) -> Volume:
-    """Permute and flip the axes so that z, y, x run as close as possible towards superior, posterior and left.
+    """Permute and flip the axes so that z, y, x run as near as possible to superior, posterior, left.
 
     No voxel value changes and every voxel stays at its place; nothing is interpolated.
     """
@@ -175,14 +175,14 @@ def resample(
 ) -> Volume:
     """Interpolate a tilted or oblique volume onto an orthogonal grid that holds all of it.
 
-    Linear interpolation smooths noise, so what is measured on the result is not what the scanner measured; the notes
-    of the result say so.
+    Linear interpolation smooths noise, so what is measured on the result is not what the scanner measured;
+    the notes of the result say so.
 
     Args:
         volume: Any volume.
-        spacing: New distances along z, y, x in mm; those of the volume (along the slice normal for z) by default.
-        aligned: Align the grid with the patient's axes; by default rows and columns keep their directions and only
-            the shear of a tilted gantry goes, which interpolates within slices alone.
+        spacing: New distances along z, y, x in mm; those of the volume (z along the slice normal) by default.
+        aligned: Align the grid with the patient's axes; by default rows and columns keep their directions and
+            only the shear of a tilted gantry goes, which interpolates within slices alone.
         fill: HU where the old grid has nothing.
 
     Returns:
@@ -206,7 +206,9 @@ def resample(
     affine[:3, :3] = axes * np.array(spacing)
     affine[:3, 3] = axes @ low
     hu = _interpolate(volume, affine, (int(counts[0]), int(counts[1]), int(counts[2])), fill)
-    note = f"resampled to an orthogonal grid by linear interpolation, which smooths noise; outside is {fill:g} HU"
+    note = (
+        f"resampled to an orthogonal grid by linear interpolation, which smooths noise; {fill:g} HU outside"
+    )
     return replace(volume, hu=hu, affine=affine, offset=(0, 0, 0), notes=(*volume.notes, note))
 
 
@@ -231,7 +233,7 @@ def _projected(affine: NDArray[np.float64], axes: NDArray[np.float64]) -> tuple[
 def _interpolate(
     volume: Volume, affine: NDArray[np.float64], shape: tuple[int, int, int], fill: float
 ) -> NDArray[np.float32]:
-    itk = _itk()
+    itk = _itk("ResampleImageFilter")
     with quiet():
         image = itk.image_from_array(np.ascontiguousarray(volume.hu))
         _place(itk, image, volume.affine)

@@ -32,10 +32,10 @@ def read_nifti(path: str | Path, *, memory_budget: int | None = None) -> Volume:
         memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
 
     Returns:
-        hu (Z, Y, X) float32, the file's own voxel order reversed, and its affine in LPS. Voxels are not reoriented.
+        hu (Z, Y, X) float32, the file's order of voxels reversed, and its affine in LPS; nothing reoriented.
 
     Raises:
-        SeriesError: The file is damaged, not one 3-D scalar image, without orientation, or holds no finite HU.
+        SeriesError: The file is damaged, no 3-D scalar image, without orientation, or holds no finite HU.
     """
     import nibabel as nib
 
