@@ -88,6 +88,31 @@ def study_layers(study: Samples | Store, *, window: tuple[float, float] | None =
     return [region_layer(study, window=window), *result_layers(study, window=window)]
 
 
+def outline_layer(volume: Volume, box: Box) -> LayerTuple:
+    """A rectangle around the voxels of a box, which the Invariances widget takes as its region.
+
+    Raises:
+        InputError: The box lies outside the volume.
+    """
+    box.check_inside(volume.shape)
+    placement = place(volume.affine, volume.shape)
+    rows, columns = (box.y0 - 0.5, box.y1 - 0.5), (box.x0 - 0.5, box.x1 - 0.5)
+    drawn = [(rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[1]), (rows[1], columns[0])]
+    arguments = {
+        "name": f"region {box}",
+        "shape_type": "rectangle",
+        "edge_color": "yellow",
+        "face_color": "transparent",
+        "edge_width": 1,
+        "scale": placement.scale,
+        "translate": placement.translate,
+        "units": ("mm", "mm", "mm"),
+        "axis_labels": SLICE_LABELS,
+        "metadata": {KEY: {"kind": "outline", "box": box}},
+    }
+    return [np.array([(box.z, *corner) for corner in drawn])], arguments, "shapes"
+
+
 def result_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
     """What a run adds over the scan: f(x), the maps and the samples."""
     return [fx_layer(study, window=window), *map_layers(study), samples_layer(study, window=window)]

@@ -73,7 +73,7 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        state: ``"done"``, ``"cancelled"`` or ``"failed"``.
+        state: ``"done"``, ``"cancelled"``, ``"failed"``, or ``"abandoned"`` when nobody looks any more.
         message: One sentence for the user, only after a failure.
         layers: What is finished.
     """
@@ -105,12 +105,13 @@ def guarded(work: Work, wish: Wish, report: Report) -> Generator[Any, None, Outc
         state = "cancelled"
     except Exception as error:
         state, message = "failed", in_plain_words(error)
+    if not wish.results:
+        return Outcome("abandoned")
     layers: list[LayerTuple] = []
-    if wish.results:
-        try:
-            layers = work.finish()
-        except Exception as error:
-            state, message = "failed", message or in_plain_words(error)
+    try:
+        layers = work.finish()
+    except Exception as error:
+        state, message = "failed", message or in_plain_words(error)
     return Outcome(state, message, layers)
 
 
@@ -179,6 +180,11 @@ class Job(QObject):
     def running(self) -> bool:
         """Whether the run has not ended yet."""
         return self.outcome is None
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the viewer or the widget of this run is gone."""
+        return not self._wish.results
 
     def cancel(self) -> None:
         """Ask to stop at the next yield or progress report; what is finished stays."""

@@ -125,8 +125,9 @@ class Panel(QWidget):
             return None
         self.job = Job(work, title=self.title)
         self.job.progressed.connect(self._on_progress)
-        self.job.yielded.connect(self.on_item)
+        self.job.yielded.connect(self._on_yielded)
         self.job.ended.connect(self._on_ended)
+        self.destroyed.connect(self.job.abandon)
         self.button.setText("Cancel")
         self._on_progress("starting", math.nan)
         self.bar.setVisible(True)
@@ -144,12 +145,6 @@ class Panel(QWidget):
         """Add layers on top, under new names; older results stay."""
         return [self.viewer.add_layer(Layer.create(*layer)) for layer in layers]
 
-    def closeEvent(self, event: Any) -> None:
-        """A closed widget leaves no run behind."""
-        if self.job is not None:
-            self.job.abandon()
-        super().closeEvent(event)
-
     def _on_progress(self, text: str, fraction: float) -> None:
         self.status.setText(text)
         unknown = math.isnan(fraction)
@@ -157,7 +152,13 @@ class Panel(QWidget):
         if not unknown:
             self.bar.setValue(round(100 * fraction))
 
+    def _on_yielded(self, item: Any) -> None:
+        if self.job is not None and not self.job.abandoned:
+            self.on_item(item)
+
     def _on_ended(self, outcome: Outcome) -> None:
+        if outcome.state == "abandoned":
+            return
         self.button.setText(self.title)
         self.button.setEnabled(True)
         self.bar.setVisible(False)

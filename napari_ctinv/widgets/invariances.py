@@ -15,7 +15,7 @@ from ctinv.errors import InputError, ModelError
 from ctinv.volume import Box, Volume
 from napari_ctinv.catalogue import taps_of
 from napari_ctinv.compare import on_top_of_each_other, side_by_side
-from napari_ctinv.layers import fx_layer, sample_stack, samples_layer
+from napari_ctinv.layers import fx_layer, outline_layer, sample_stack, samples_layer
 from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice
 from napari_ctinv.steps import SampleRequest, SampleWork
 from napari_ctinv.widgets._choices import (
@@ -82,9 +82,7 @@ class InvariancesWidget(Panel):
         Raises:
             CtinvError: Something is missing, or the region does not lie in the scan.
         """
-        layer = self.image.value
-        if layer is None:
-            raise InputError("no scan is chosen; open a CT first, for example by File > Open Sample.")
+        layer = self._chosen_scan()
         volume = volume_of(layer)
         self._scan = layer
         self._window = (float(layer.contrast_limits[0]), float(layer.contrast_limits[1]))
@@ -117,7 +115,19 @@ class InvariancesWidget(Panel):
             return box_from_shape(_last_shape(choice), volume, world_z=height)
         if choice == WHOLE:
             return whole_slice(volume, world_z=height)
-        return box_around(self.viewer.camera.center, volume, world_z=height)
+        return box_around(self.viewer.scene.camera.center, volume, world_z=height)
+
+    def draw(self, box: Box) -> Layer:
+        """Draw a box over the chosen scan, choose it as the region and go to its slice.
+
+        Raises:
+            InputError: No scan is chosen, or the box lies outside it.
+        """
+        volume = volume_of(self._chosen_scan())
+        (outline,) = self.add_layers([outline_layer(volume, box)])
+        self.region.value = outline
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, outline.data_to_world([box.z, 0, 0])[0])
+        return outline
 
     def show_sample(self, index: int) -> None:
         """Move the sample slider of the viewer."""
@@ -150,6 +160,12 @@ class InvariancesWidget(Panel):
         self.compare.setEnabled(True)
         if outcome.state == "cancelled":
             self.line.setText(f"stopped; {self.table.rowCount()} samples are kept · {self.line.text()}")
+
+    def _chosen_scan(self) -> Image:
+        layer = self.image.value
+        if not isinstance(layer, Image):
+            raise InputError("no scan is chosen; open a CT first, for example by File > Open Sample.")
+        return layer
 
     def _compare(self, on: bool) -> None:
         shown = [layer for layer in (self._scan, *self.results) if layer in self.viewer.layers]

@@ -83,7 +83,7 @@ def test_a_closing_viewer_asks_for_no_results() -> None:
     next(steps)
     wish.stop(results=False)
     _items, outcome = run_through(steps)
-    assert outcome == Outcome("cancelled")
+    assert outcome == Outcome("abandoned")
     assert work.closed
 
 

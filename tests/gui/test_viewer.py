@@ -1,0 +1,196 @@
+"""The few tests that open a real viewer, on the shipped CT and the shipped CNN-10; nothing is a stand-in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ctinv.resources import ct_folder
+from ctinv.sampler import Store
+from ctinv.volume import Box
+
+pytestmark = pytest.mark.gui
+
+PLUGIN = "napari-ctinv"
+BOX = Box(8, 180, 204, 160, 184)
+DOCS = Path(__file__).parent.parent.parent / "docs" / "plugin.md"
+
+
+@pytest.fixture
+def viewer(make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A viewer; studies without a place of their own go to a folder of this test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def low_dose(viewer: Any) -> Any:
+    (layer,) = viewer.open_sample(PLUGIN, "quarter_dose")
+    return layer
+
+
+def widget_of(viewer: Any, name: str) -> Any:
+    _dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    return widget
+
+
+def ready_to_sample(viewer: Any, study: Path, *, n: int) -> Any:
+    widget = widget_of(viewer, "Invariances")
+    widget.n.value, widget.study.value = n, study
+    widget.draw(BOX)
+    return widget
+
+
+def test_sample_data_and_a_folder_lie_at_their_millimetres(viewer: Any, low_dose: Any) -> None:
+    (opened,) = viewer.open(str(ct_folder() / "quarter_dose"), plugin=PLUGIN)
+    affine = np.array(low_dose.metadata["ctinv"]["affine"])
+    corner = (affine @ [15, 511, 511, 1])[2::-1]
+    for layer in (low_dose, opened):
+        np.testing.assert_allclose(layer.extent.world[0], affine[2::-1, 3])
+        np.testing.assert_allclose(layer.extent.world[1], corner)
+    assert [str(unit) for unit in viewer.layers.extent.units] == ["millimeter"] * 3
+    assert low_dose.name == "quarter dose"
+    assert not re.search(r"LIDC|\d\.\d+\.\d", opened.name)
+
+
+def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:
+    import torch
+
+    from ctinv.denoiser import load_denoiser
+
+    widget = widget_of(viewer, "Denoise")
+    assert widget.image.value is low_dose
+    widget.denoiser.value, widget.slices.value = "cnn10", "visible slice"
+    viewer.dims.set_point(0, low_dose.data_to_world([BOX.z, 0, 0])[0])
+    outcome = widget.run().wait(120)
+    assert outcome.state == "done", outcome.message
+    removed, fx = viewer.layers[-2:]
+    with torch.inference_mode():
+        expected = load_denoiser("cnn10")(torch.from_numpy(low_dose.data[BOX.z].copy())[None, None])[
+            0, 0
+        ].numpy()
+    np.testing.assert_allclose(fx.data[0], expected, atol=0.01)
+    np.testing.assert_allclose(removed.data[0], low_dose.data[BOX.z] - expected, atol=0.01)
+    np.testing.assert_allclose(fx.data_to_world([0, 7, 9]), low_dose.data_to_world([BOX.z, 7, 9]))
+    assert fx.name == "f(x) cnn10"
+    assert removed.colorbar.visible
+
+
+def test_invariances_arrive_one_by_one_exactly_over_the_scan(
+    viewer: Any, low_dose: Any, tmp_path: Path
+) -> None:
+    widget = ready_to_sample(viewer, tmp_path / "study.zarr", n=4)
+    outcome = widget.run().wait(300)
+    assert outcome.state == "done", outcome.message
+    store = Store.open(tmp_path / "study.zarr")
+    assert store.rows == (0, 1, 2, 3)
+    assert widget.table.rowCount() == 4
+    assert widget.table.item(2, 1).text() == f"{store.certificates[2].rmse_hu:.3f}"
+    samples = widget.samples
+    assert samples.data.shape == (4, 1, *BOX.shape)
+    np.testing.assert_allclose(samples.data_to_world([2, 0, 5, 7])[1:], low_dose.data_to_world([8, 185, 167]))
+    assert np.array_equal(np.asarray(samples.data[2, 0]), store.read(2))
+    widget.table.setCurrentCell(3, 0)
+    assert viewer.dims.current_step[0] == 3, "a click on a row shows its sample"
+    maps = {
+        layer.name: layer for layer in viewer.layers if layer.metadata.get("ctinv", {}).get("kind") == "map"
+    }
+    assert set(maps) == {"spread [HU]", "worst feed-back error [HU]", "lesion map η"}
+    assert all(layer.colorbar.visible for layer in maps.values())
+    names = [layer.name for layer in viewer.layers]
+    assert widget.run().wait(300).state == "done", "the same request finds its samples"
+    assert [layer.name for layer in viewer.layers][: len(names)] == names, "older results stay"
+    (x, *_rest) = viewer.open(str(store.path), plugin=PLUGIN)
+    np.testing.assert_allclose(x.data_to_world([0, 5, 7]), low_dose.data_to_world([8, 185, 167]))
+
+
+def test_cancel_keeps_what_is_finished(viewer: Any, low_dose: Any, tmp_path: Path) -> None:
+    widget = ready_to_sample(viewer, tmp_path / "study.zarr", n=100_000)
+    job = widget.run()
+    job.yielded.connect(lambda _store: widget.cancel())
+    outcome = job.wait(300)
+    assert outcome.state == "cancelled"
+    kept = len(Store.open(tmp_path / "study.zarr").rows)
+    assert 0 < kept < 100_000
+    assert widget.table.rowCount() == len(widget.samples.data) > 0
+    assert "kept" in widget.line.text()
+    assert widget.button.text() == "Sample invariances"
+    assert widget.button.isEnabled()
+
+
+def test_closing_the_viewer_ends_a_run(viewer: Any, low_dose: Any, tmp_path: Path, qtbot: Any) -> None:
+    widget = ready_to_sample(viewer, tmp_path / "study.zarr", n=100_000)
+    job = widget.run()
+    with qtbot.waitSignal(job.yielded, timeout=300_000):
+        pass
+    viewer.close()
+    assert job.wait(120).state == "abandoned"
+    store = Store.open(tmp_path / "study.zarr")
+    assert len(store.rows) > 0
+    assert store.verify() == []
+
+
+def test_bad_requests_are_one_sentence(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari.utils.notifications import notification_manager
+
+    widget = widget_of(viewer, "Invariances")
+    notification_manager.records.clear()
+    assert widget.run() is None
+    viewer.add_image(np.zeros((3, 80, 80), np.float32), units="mm", contrast_limits=(-160, 240))
+    viewer.dims.set_point(0, 1)
+    widget.bundle.value = ct_folder()
+    job = widget.run()
+    assert job is not None
+    assert job.wait(60).state == "failed"
+    texts = [record.message for record in notification_manager.records]
+    assert len(texts) == 2
+    assert all(len(text) <= 200 and "\n" not in text and "Traceback" not in text for text in texts)
+    assert "no scan is chosen" in texts[0]
+
+
+def test_the_session_of_the_docs(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten lines run as they stand; only the viewer is the test's, and its window is not waited for."""
+    import napari
+
+    made = make_napari_viewer()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(napari, "Viewer", lambda: made)
+    monkeypatch.setattr(napari, "run", lambda: None)
+    (session,) = re.findall(r"<!-- session -->\n```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.S)
+    assert len([line for line in session.splitlines() if line.strip()]) <= 10
+    exec(compile(session, "docs/plugin.md", "exec"), {})
+    (samples,) = [layer for layer in made.layers if layer.metadata["ctinv"].get("kind") == "samples"]
+    assert samples.data.shape[0] == 20
+    (study,) = (tmp_path / "data").rglob("*.zarr")
+    assert Store.open(study).summary()["passed"] == 20
+
+
+def test_the_picture_shows_bone_brighter_than_lung(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer(show=True)
+    (ct,) = viewer.open_sample(PLUGIN, "full_dose")
+    z = 8
+    viewer.dims.set_point(0, ct.data_to_world([z, 0, 0])[0])
+    picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].mean(axis=2)
+    assert picture.std() > 30
+    bone, lung = ct.data[z] > 400, (ct.data[z] > -950) & (ct.data[z] < -700)
+    camera = viewer.scene.camera
+
+    def seen(mask: np.ndarray) -> float:
+        """Mean brightness of the pixels that show these voxels, by the camera's centre and zoom."""
+        rows, columns = np.nonzero(mask)
+        world = np.array(
+            [ct.data_to_world([z, y, x])[1:] for y, x in zip(rows[::50], columns[::50], strict=True)]
+        )
+        pixel = (world - camera.center[-2:]) * camera.zoom + np.array(picture.shape) / 2
+        y, x = np.rint(pixel).astype(int).T
+        return float(picture[y, x].mean())
+
+    assert seen(bone) > 200
+    assert seen(lung) < 20
