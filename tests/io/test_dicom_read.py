@@ -306,3 +306,21 @@ def test_one_slice_takes_its_thickness(tmp_path: Path) -> None:
     volume = read_series(series.write(series.datasets()[:1], tmp_path))
     assert volume.spacing == pytest.approx((5.0, 0.8, 0.7))
     assert any("slice thickness" in note for note in volume.notes)
+
+
+def test_silence_ends_with_the_last_reader() -> None:
+    """Readers in two threads must not leave the process mute."""
+    import logging
+    import warnings
+
+    from ctinv.io._quiet import quiet
+
+    before, level = list(warnings.filters), logging.getLogger("pydicom").level
+    first, second = quiet(), quiet()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not logging.getLogger("pydicom.pixels").isEnabledFor(logging.CRITICAL)
+    second.__exit__(None, None, None)
+    assert list(warnings.filters) == before
+    assert logging.getLogger("pydicom").level == level

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 _LOGGERS = ("pydicom", "pylibjpeg", "libjpeg", "openjpeg", "rle", "jpeg_ls", "highdicom", "nibabel")
 _ABOVE_ALL = logging.CRITICAL + 1
+_LOCK = threading.Lock()
+_inside = 0
+_restore = ExitStack()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Swallow warnings and log records of the DICOM and NIfTI libraries inside the block."""
-    # A level is inherited by the loggers of submodules, a filter is not.
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(_ABOVE_ALL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
+    """Swallow warnings and log records of the DICOM and NIfTI libraries inside the block.
+
+    Filters and levels belong to the process: the first thread to come in saves them, the last to leave restores them.
+    """
+    global _inside
+    with _LOCK:
+        _inside += 1
+        if _inside == 1:
+            _silence(_restore)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+def _silence(restore: ExitStack) -> None:
+    restore.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    for name in _LOGGERS:
+        # A level is inherited by the loggers of submodules, a filter is not.
+        logger = logging.getLogger(name)
+        restore.callback(logger.setLevel, logger.level)
+        logger.setLevel(_ABOVE_ALL)

@@ -1,7 +1,7 @@
 """Write a volume as a derived CT series, one file per slice, without any identity unless one is handed over.
 
 All attributes come from an allow-list; nothing is copied from the scan but its geometry and the technical
-facts of its `Acquisition`. It is written beside its final place and renamed, so a killed write leaves no half.
+facts of its `Acquisition`. It is written beside its final place and renamed: a killed write leaves nothing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def write_series(
         folder: Where the files go; must not exist or be empty.
         description: SeriesDescription, at most 64 characters.
         template: One DICOM file of the source scan, whose patient, study and frame of reference are
-            taken over so that the series lies beside its source. Without it the series carries no identity at all.
+            taken over so that the series lies beside its source. Without it the series carries no identity.
         derived: How the voxels were made, as plain facts; written to DerivationDescription.
         slope: HU per stored step. 1/8 keeps certificates, its range is ±4095 HU.
         compress: Compress without loss.
