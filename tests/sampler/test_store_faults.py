@@ -298,6 +298,25 @@ def test_a_torn_line_of_a_failed_write_is_dropped_at_once(
     assert Store.open(store.path).rows == tuple(range(30))
 
 
+def test_a_finish_that_fails_loses_no_sample_and_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = create(tmp_path / "s.zarr")
+    fill(store)
+    expected = store.spread()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_update", full)
+        with pytest.raises(StoreError, match="30 finished samples are kept"):
+            store.finish()
+    np.testing.assert_array_equal(Store.open(tmp_path / "s.zarr").spread(), expected)
+    with create(tmp_path / "s.zarr") as again:
+        assert again.missing() == []
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     disk = tmp_path / "disk"

@@ -165,17 +165,24 @@ class Store(StoreReader):
         self._add_to_maps(batch.rows, images, errors)
 
     def finish(self, seconds: Mapping[str, float] | None = None) -> None:
-        """Write the maps, add the time by stage in s to that of earlier runs, and give up writing."""
+        """Write the maps, add the time by stage in s to that of earlier runs, and give up writing.
+
+        Raises:
+            StoreError: The disk refused; the samples are kept, and the maps can be computed from them.
+        """
         self._require_writer()
         total = dict(self._meta["seconds"])
         for name, value in (seconds or {}).items():
             total[name] = total.get(name, 0.0) + float(value)
-        maps = self._current_maps()
-        with disk_errors(self.path, needed=layout.estimate_bytes(self.setting, 0), kept=len(self._committed)):
-            for name, values in zip(layout.MAPS, maps, strict=True):
-                layout.array(self._group, name)[...] = values
-            self._update(seconds=total, maps=self._digest())
-        self.close()
+        try:
+            maps = self._current_maps()
+            needed = layout.estimate_bytes(self.setting, 0)
+            with disk_errors(self.path, needed=needed, kept=len(self._committed)):
+                for name, values in zip(layout.MAPS, maps, strict=True):
+                    layout.array(self._group, name)[...] = values
+                self._update(seconds=total, maps=self._digest())
+        finally:
+            self.close()
 
     def _update(self, **changes: Any) -> None:
         meta = {**self._meta, **changes}
