@@ -19,7 +19,7 @@ _restore = ExitStack()
 def quiet() -> Iterator[None]:
     """Swallow warnings and log records of the DICOM and NIfTI libraries inside the block.
 
-    Filters and levels belong to the process: the first thread to come in saves them, the last to leave restores them.
+    Filters and levels belong to the process: the first thread in saves them, the last one out restores them.
     """
     global _inside
     with _LOCK:

@@ -1,7 +1,7 @@
 """Read one CT series from DICOM files into a Volume in true HU and millimetres, or refuse with one sentence.
 
 The common readers guess where a header is incomplete; a guess here would move or rescale every result
-that follows. Only pydicom parses, only allow-listed tags are read, nothing is decoded before its size is known.
+that follows. Only pydicom parses, only listed tags are read, and nothing is decoded before its size is known.
 """
 
 from __future__ import annotations
