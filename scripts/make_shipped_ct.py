@@ -1,7 +1,7 @@
 """Make the CT that travels with the package, in ``data/``: 16 slices of a public scan and their quarter dose.
 
-Needs the scan chest_lidc1 of ``fetch_public_ct.py``; writes data/full_dose and data/quarter_dose as fresh DICOM
-series without any identity. The files come out the same each time.
+Needs the scan chest_lidc1 of ``fetch_public_ct.py``; writes data/full_dose and data/quarter_dose as fresh
+DICOM series without any identity. The files come out the same each time.
 
     python scripts/make_shipped_ct.py [--cache DIR] [--out DIR]
 """
