@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ctinv.denoiser import Denoiser
 from ctinv.fibre.correct import Corrector
-from ctinv.fibre.covariance import ConditionalNoise, Covariance
+from ctinv.fibre.covariance import DenseNoise, Covariance
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.jacobian import probe
 from ctinv.fibre.region import Region
@@ -61,8 +61,8 @@ class LinearGaussian:
         covariance = coloured_covariance(area)
         clean = torch.from_numpy((5 * rng.standard_normal((44, 48))).astype(np.float32))
         residual = (scan - clean).numpy().astype(np.float64)
-        noise = ConditionalNoise.given(covariance, box, residual)
-        factor = Factor.build(probe(region), noise.root, tolerance)
+        noise = DenseNoise.given(covariance, box, residual)
+        factor = Factor.build(probe(region), noise, tolerance)
         patch = clean[box.slices][None, None]
         rule = TierRule("T3", relative=False, window_hu=400.0, sigma_out_hu=1e9)  # every sample passes: the law itself is tested
         corrector = Corrector(region, factor, noise, patch, rule, quantum=0.0)
@@ -106,5 +106,5 @@ class LinearGaussian:
         """Negative control: the correction measures distance in HU, not in the noise's metric."""
         variance = float(np.trace(self.covariance) / len(self.covariance))
         root: Tensor = torch.eye(len(self.covariance), dtype=torch.float64) * variance**0.5
-        factor = Factor.build(self.corrector.factor.jacobian, root, self.corrector.factor.tolerance)
+        factor = Factor.build(self.corrector.factor.jacobian, DenseNoise(root, self.corrector.noise.mean), self.corrector.factor.tolerance)
         return replace(self, corrector=replace(self.corrector, factor=factor))

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ctinv.fibre.covariance import ConditionalNoise
-from ctinv.fibre.factor import Factor
+from ctinv.fibre.covariance import SurroundedNoise
+from ctinv.fibre.factor import Gain
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import TARGET, RowSeeds
 from ctinv.fibre.tiers import Certificate, TierRule
@@ -51,8 +51,8 @@ class Corrector:
     """
 
     region: Region
-    factor: Factor
-    noise: ConditionalNoise
+    factor: Gain
+    noise: SurroundedNoise
     clean: Tensor
     rule: TierRule
     noise_rms: float = 1.0
@@ -79,8 +79,7 @@ class Corrector:
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
         """(B,) χ²/n of (B, 1, h, w) patches given the surroundings."""
-        noise = _columns(patches - self.clean) - self.noise.mean.to(patches)[:, None]
-        return self.factor.whiten(noise).square().mean(0)
+        return self.noise.chi2(_columns(patches - self.clean)) / self.factor.pixels
 
     def rms(self, errors: Tensor) -> Tensor:
         """(B,) the larger RMS of (B, C, H', W') errors over the region and over the region with its halo."""

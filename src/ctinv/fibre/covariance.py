@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ class Covariance:
             writeable=False,
         )
         pixels = height * width
-        sigma = self._part(self.sigma, box).reshape(-1)
+        sigma = self.part(self.sigma, box)
         matrix = view.reshape(pixels, pixels) * sigma[:, None]
         matrix *= sigma[None, :]
         matrix[np.diag_indices(pixels)] += self.white
@@ -82,34 +83,46 @@ class Covariance:
             images[index] = self.sigma * coloured + np.sqrt(self.white) * generator.standard_normal((height, width))
         return images
 
-    def _part(self, values: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+    def part(self, values: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
+        """The (n,) values of a box, from an array on the area."""
         top, left = box.y0 - self.area.y0, box.x0 - self.area.x0
-        return values[top : top + box.shape[0], left : left + box.shape[1]]
+        return values[top : top + box.shape[0], left : left + box.shape[1]].reshape(-1)
+
+
+class SurroundedNoise(Protocol):
+    """The noise of a region given the noise around it; one form per region size."""
+
+    mean: Tensor
+    """(n,) HU: what the surroundings say of the noise in the region."""
+
+    @property
+    def latent(self) -> int:
+        """Standard normal numbers that one draw takes."""
+        ...
+
+    def draw(self, normal: Tensor) -> Tensor:
+        """Noise from (latent, B) standard normal numbers: (n, B) HU."""
+        ...
+
+    def chi2(self, noise: Tensor) -> Tensor:
+        """(B,) squared length of (n, B) noise in HU in the metric of C given the surroundings, the mean taken off."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class ConditionalNoise:
-    """The noise of a region given the noise around it.
+class DenseNoise:
+    """A `SurroundedNoise` that knows the root of its covariance, for regions up to about 96 x 96.
 
     Attributes:
-        root: (n, n) float64 lower triangular L with L·Lᵀ the conditional covariance.
-        mean: (n,) float64, conditional mean in HU: what the surroundings say of the noise in the region.
+        root: (n, n) float64 lower triangular L with L·Lᵀ the conditional covariance in HU².
+        mean: (n,) float32, conditional mean in HU.
     """
 
     root: Tensor
     mean: Tensor
 
-    @cached_property
-    def root_float(self) -> Tensor:
-        """L in float32, for products."""
-        return self.root.float()
-
-    def to(self, device: torch.device) -> ConditionalNoise:
-        """The same noise on a device."""
-        return ConditionalNoise(self.root.to(device), self.mean.to(device))
-
     @classmethod
-    def given(cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], *, ring: int = RING) -> ConditionalNoise:
+    def given(cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], *, ring: int = RING) -> DenseNoise:
         """Condition on the ring around a region.
 
         Args:
@@ -126,16 +139,49 @@ class ConditionalNoise:
             max(region.x0 - ring, area.x0),
             min(region.x1 + ring, area.x1),
         )
-        inside = np.zeros(frame.shape, dtype=bool)
-        inside[region.y0 - frame.y0 : region.y1 - frame.y0, region.x0 - frame.x0 : region.x1 - frame.x0] = True
+        inside = mask_of(region, frame)
         order = np.concatenate([np.flatnonzero(~inside), np.flatnonzero(inside)])
-        matrix = torch.from_numpy(covariance.dense(frame))[order][:, order]
+        matrix = torch.from_numpy(covariance.dense(frame)[np.ix_(order, order)])
         outside = int((~inside).sum())
         # The ring comes first, so the last block of the Cholesky factor is the root of the Schur complement.
         factor = torch.linalg.cholesky(matrix)
+        del matrix
         root = factor[outside:, outside:].clone()
         if outside == 0:
-            return cls(root, torch.zeros(len(root), dtype=torch.float64))
-        known = torch.from_numpy(covariance._part(residual, frame)[~inside])
+            return cls(root, torch.zeros(len(root)))
+        known = torch.from_numpy(covariance.part(residual, frame)[~inside])
         whitened = torch.linalg.solve_triangular(factor[:outside, :outside], known[:, None], upper=False)
-        return cls(root, (factor[outside:, :outside] @ whitened)[:, 0])
+        return cls(root, (factor[outside:, :outside] @ whitened)[:, 0].float())
+
+    def to(self, device: torch.device) -> DenseNoise:
+        """The same noise on a device."""
+        return DenseNoise(self.root.to(device), self.mean.to(device))
+
+    @cached_property
+    def small_root(self) -> Tensor:
+        """L in float32, for products."""
+        return self.root.float()
+
+    @property
+    def latent(self) -> int:
+        """Standard normal numbers that one draw takes: n."""
+        return len(self.root)
+
+    def draw(self, normal: Tensor) -> Tensor:
+        """mean + L·ξ for (n, B) standard normal ξ: (n, B) HU."""
+        return self.small_root @ normal + self.mean[:, None]
+
+    def chi2(self, noise: Tensor) -> Tensor:
+        """(B,) ‖L⁻¹(e - mean)‖² for (n, B) noise e in HU."""
+        return self.whiten(noise - self.mean[:, None]).square().sum(0)
+
+    def whiten(self, noise: Tensor) -> Tensor:
+        """L⁻¹ e for (n, B) columns in HU."""
+        return torch.linalg.solve_triangular(self.small_root, noise, upper=False)
+
+
+def mask_of(inner: Box, outer: Box) -> NDArray[np.bool_]:
+    """(H, W) of the outer box, true inside the inner one, flattened by row."""
+    mask = np.zeros(outer.shape, dtype=bool)
+    mask[inner.y0 - outer.y0 : inner.y1 - outer.y0, inner.x0 - outer.x0 : inner.x1 - outer.x0] = True
+    return mask.ravel()

@@ -12,11 +12,41 @@ T = chol(M)⁻¹ Lᵀ. The same factor gives the law's spread, diag(ε² TᵀT),
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.jacobian import SparseJacobian
+
+
+class Gain(Protocol):
+    """K of a region and what follows from it; one form per region size."""
+
+    jacobian: SparseJacobian
+    tolerance: float
+    d_eff: float
+    """Effective number of dimensions, of n, that the tap fixes at ε."""
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the region, n."""
+        ...
+
+    @property
+    def spread(self) -> Tensor:
+        """(n,) HU: per-pixel std of the law for a linear Φ."""
+        ...
+
+    def gain(self, residuals: Tensor) -> Tensor:
+        """K r for (m, B) columns: (n, B) HU."""
+        ...
+
+    def detectability(self, signals: Tensor) -> Tensor:
+        """(B,) η = d'_ε²/d'_in² of (n, B) signals, between 0 (Φ is blind to it) and 1 (method §7, I3)."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Factor:
@@ -24,46 +54,42 @@ class Factor:
 
     Attributes:
         jacobian: J.
-        root: (n, n) float32 lower triangular L.
+        noise: The noise of the region given its surroundings, with its root L.
         half_gain: (n, n) float32, T.
         tolerance: ε, per output, in the tap's unit.
         d_eff: Effective number of dimensions that the tap fixes, d_eff(ε), of n.
     """
 
     jacobian: SparseJacobian
-    root: Tensor
+    noise: DenseNoise
     half_gain: Tensor
     tolerance: float
     d_eff: float
 
     @classmethod
-    def build(cls, jacobian: SparseJacobian, root: Tensor, tolerance: float) -> Factor:
+    def build(cls, jacobian: SparseJacobian, noise: DenseNoise, tolerance: float) -> Factor:
         """Factorise.
 
         Args:
             jacobian: J, (m, n).
-            root: (n, n) float64 lower triangular L, HU.
-            tolerance: ε > 0.
+            noise: C given the surroundings.
+            tolerance: ε > 0, RMS per output in the tap's unit.
         """
+        root = noise.root
         matrix = root.T @ (jacobian.gram() @ root)
         matrix = (matrix + matrix.T) / 2
         matrix.diagonal().add_(tolerance**2)
         cholesky = torch.linalg.cholesky(matrix)
-        small, small_root = cholesky.float(), root.float()
-        half_gain = torch.linalg.solve_triangular(small, small_root.T.contiguous(), upper=False)
+        small = cholesky.float()
+        half_gain = torch.linalg.solve_triangular(small, noise.small_root.T.contiguous(), upper=False)
         inverse = torch.linalg.solve_triangular(small, torch.eye(len(small), device=small.device), upper=False)
         free = float(tolerance**2 * inverse.square().sum(dtype=torch.float64))  # ε² tr M⁻¹
-        return cls(jacobian, small_root, half_gain, tolerance, len(root) - free)
+        return cls(jacobian, noise, half_gain, tolerance, len(root) - free)
 
     @property
     def pixels(self) -> int:
         """Pixels of the region, n."""
-        return int(self.root.shape[0])
-
-    @property
-    def free_share(self) -> float:
-        """Share of the noise's dimensions that the tap leaves free at ε."""
-        return 1.0 - self.d_eff / self.pixels
+        return self.noise.latent
 
     @property
     def spread(self) -> Tensor:
@@ -73,10 +99,6 @@ class Factor:
     def gain(self, residuals: Tensor) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
         return self.half_gain.T @ (self.half_gain @ self.jacobian.adjoint(residuals))
-
-    def whiten(self, noise: Tensor) -> Tensor:
-        """L⁻¹ e for (n, B) columns in HU."""
-        return torch.linalg.solve_triangular(self.root, noise, upper=False)
 
     def detectability(self, signals: Tensor) -> Tensor:
         """η = d'_ε²/d'_in² of signals s, the share of their detectability that survives Φ at ε (method §7, I3).
@@ -89,8 +111,8 @@ class Factor:
         Returns:
             (B,) between 0 (Φ is blind to it) and 1.
         """
-        whitened = self.whiten(signals)
+        whitened = self.noise.whiten(signals)
         # chol(M)⁻¹ L⁻¹ s = T (L Lᵀ)⁻¹ s = T C⁻¹ s
-        twice = torch.linalg.solve_triangular(self.root.T, whitened, upper=True)
+        twice = torch.linalg.solve_triangular(self.noise.small_root.T, whitened, upper=True)
         lost = self.tolerance**2 * (self.half_gain @ twice).square().sum(0)
         return (1.0 - lost / whitened.square().sum(0)).clamp(0.0, 1.0)

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ctinv.fibre.region import Region
 
-PROBES_PER_PASS = 15
 Progress = Callable[[str, float], None]
 
 
@@ -97,10 +96,11 @@ def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian
     period = 2 * radius + 1
     colours = [(y, x) for y in range(min(period, height)) for x in range(min(period, width))]
     parts = []
-    for start in range(0, len(colours), PROBES_PER_PASS):
+    group_size = region.images_per_pass
+    for start in range(0, len(colours), group_size):
         if progress is not None:
             progress("taking the Jacobian", start / len(colours))
-        group = colours[start : start + PROBES_PER_PASS]
+        group = colours[start : start + group_size]
         probes = region.scan.new_zeros(len(group), 1, height, width)
         for index, (y, x) in enumerate(group):
             probes[index, 0, y::period, x::period] = 1.0

@@ -14,6 +14,7 @@ from ctinv.fibre.correct import Corrector
 
 DIAMETER_MM = 5.0
 STRIDE = 2
+MOST_DISCS = 1024
 
 
 def disc(radius: float) -> NDArray[np.float32]:
@@ -25,7 +26,7 @@ def disc(radius: float) -> NDArray[np.float32]:
 
 
 def lesion_map(corrector: Corrector, *, spacing_mm: float, diameter_mm: float = DIAMETER_MM) -> tuple[NDArray[np.float32] | None, dict[str, float]]:
-    """η of discs centred in each second pixel of the region.
+    """η of discs centred in each second pixel of the region, or more sparsely in a large one.
 
     Args:
         corrector: The prepared region.
@@ -39,8 +40,9 @@ def lesion_map(corrector: Corrector, *, spacing_mm: float, diameter_mm: float = 
     height, width = corrector.region.shape
     lesion = disc(max(diameter_mm / spacing_mm / 2.0, 0.75))
     half = lesion.shape[0] // 2
-    rows = np.arange(half, height - half, STRIDE)
-    columns = np.arange(half, width - half, STRIDE)
+    stride = max(STRIDE, int(np.ceil(np.sqrt(height * width / MOST_DISCS))))
+    rows = np.arange(half, height - half, stride)
+    columns = np.arange(half, width - half, stride)
     if not len(rows) or not len(columns):
         return None, {}
     signals = np.zeros((len(rows), len(columns), height, width), dtype=np.float32)
@@ -50,9 +52,9 @@ def lesion_map(corrector: Corrector, *, spacing_mm: float, diameter_mm: float = 
     flat = torch.from_numpy(signals.reshape(-1, height * width)).to(corrector.clean.device)
     eta = corrector.factor.detectability(flat.T).reshape(len(rows), len(columns)).cpu().numpy()
     image = np.full((height, width), np.nan, dtype=np.float32)
-    for dy in range(STRIDE):
-        for dx in range(STRIDE):
-            target = image[half + dy : height - half : STRIDE, half + dx : width - half : STRIDE]
+    for dy in range(stride):
+        for dx in range(stride):
+            target = image[half + dy : height - half : stride, half + dx : width - half : stride]
             target[...] = eta[: target.shape[0], : target.shape[1]]
     figures = {"eta_diameter_mm": diameter_mm, "eta_min": float(eta.min()), "eta_median": float(np.median(eta))}
     return image, figures

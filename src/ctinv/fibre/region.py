@@ -20,7 +20,7 @@ from ctinv.representation import Representation
 from ctinv.volume import Box
 
 LARGEST_RADIUS = 64
-MICRO_BATCH = 25  # one fixed number of images per pass, so that a sample's arithmetic never depends on its company
+_PIXELS_PER_PASS = 25 * 128 * 128
 
 
 def receptive_radius(representation: Representation, *, trials: int = 4) -> int:
@@ -134,6 +134,11 @@ class Region:
         return self.context[..., rows, columns]
 
     @property
+    def images_per_pass(self) -> int:
+        """Images of the context box that go through f at once: fixed by its size, so a sample's arithmetic never depends on its company."""
+        return max(1, min(25, _PIXELS_PER_PASS // self.context[0].numel()))
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the region."""
         return self.box.shape
@@ -162,8 +167,8 @@ class Region:
         """
         out, inner = [], []
         with torch.inference_mode():
-            for part in patches.split(MICRO_BATCH):
-                images = self.embed(_padded(part))
+            for part in patches.split(self.images_per_pass):
+                images = self.embed(_filled(part, self.images_per_pass))
                 error = (self.look(images, OUTPUT) - self.reference_output)[: len(part)]
                 out.append(error)
                 if self.representation.tap != OUTPUT:
@@ -183,7 +188,7 @@ def _inside(inner: Box, outer: Box) -> tuple[slice, slice]:
     return slice(top, top + height), slice(left, left + width)
 
 
-def _padded(part: Tensor) -> Tensor:
+def _filled(part: Tensor, count: int) -> Tensor:
     """Fill a short batch up with its last image."""
-    missing = MICRO_BATCH - len(part)
+    missing = count - len(part)
     return torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]) if missing else part

@@ -93,9 +93,11 @@ class TierRule:
     @property
     def tolerance(self) -> float:
         """ε of the asked tier: RMS in HU at the input and output, share of the noise's RMS inside."""
-        if self.relative:
-            return RELATIVE[self.asked]
-        return self._rmse_limits()[self.asked]
+        return dict(self.tolerances())[self.asked]
+
+    def tolerances(self) -> list[tuple[str, float]]:
+        """Name and ε of every tier."""
+        return [(tier, RELATIVE[tier] if self.relative else self._rmse_limits()[tier]) for tier in TIERS]
 
     def _rmse_limits(self) -> dict[str, float]:
         return {

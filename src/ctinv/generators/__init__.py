@@ -12,7 +12,7 @@ from typing import Protocol
 from torch import Tensor
 
 from ctinv.errors import InputError
-from ctinv.fibre.covariance import ConditionalNoise
+from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.renoise import Renoise
@@ -26,7 +26,7 @@ class Generator(Protocol):
         ...
 
 
-GENERATORS: dict[str, Callable[[Region, ConditionalNoise, Tensor], Generator]] = {"renoise": Renoise}
+GENERATORS: dict[str, Callable[[Region, SurroundedNoise, Tensor], Generator]] = {"renoise": Renoise}
 
 
 def check_generator(name: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctinv.fibre.covariance import ConditionalNoise
+from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import CANDIDATE, RowSeeds
 
@@ -24,11 +24,10 @@ class Renoise:
     """
 
     region: Region
-    noise: ConditionalNoise
+    noise: SurroundedNoise
     clean: Tensor
 
     def candidates(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
         """One candidate per row, (B, 1, h, w) HU."""
-        drawn = torch.from_numpy(seeds.normal(rows, len(self.noise.root), CANDIDATE)).to(self.clean.device)
-        noise = self.noise.root_float @ drawn.T + self.noise.mean.float()[:, None]
-        return self.clean + noise.T.reshape(len(drawn), 1, *self.region.shape)
+        normal = torch.from_numpy(seeds.normal(rows, self.noise.latent, CANDIDATE)).to(self.clean.device)
+        return self.clean + self.noise.draw(normal.T).T.reshape(len(rows), 1, *self.region.shape)

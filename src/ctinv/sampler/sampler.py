@@ -11,13 +11,12 @@ import torch
 import ctinv
 from ctinv.denoiser import OUTPUT, Denoiser
 from ctinv.errors import InputError
-from ctinv.fibre.region import MICRO_BATCH
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
 from ctinv.generators import check_generator
 from ctinv.representation import Representation
 from ctinv.sampler.batch import Batch
-from ctinv.sampler.prepare import Prepared, Progress, Wish, prepare
+from ctinv.sampler.prepare import Prepared, Progress, Survey, Wish, prepare, survey
 from ctinv.sampler.provenance import Provenance, hash_series
 from ctinv.sampler.samples import Samples
 from ctinv.volume import Box, Volume
@@ -25,8 +24,11 @@ from ctinv.volume import Box, Volume
 METHOD_VERSION = "1"
 """Raised whenever the same request would give other samples; part of every study's key."""
 
-BLOCK = MICRO_BATCH
+BLOCK = 25
 """Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
+
+
+_Place = tuple[str, str, tuple[int, int, int], tuple[int, int, int]]
 
 
 def pick_device(device: str) -> torch.device:
@@ -59,6 +61,7 @@ class InvarianceSampler:
         window_hu: Display window width W of tier T2 in HU.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         photons: Photons per ray of the scan, if known better than the scan says.
+        memory_budget: Bytes that may be used; 80 % of what is free by default.
 
     Raises:
         InputError: A name does not exist; the message lists those that do.
@@ -74,30 +77,37 @@ class InvarianceSampler:
         window_hu: float = 400.0,
         device: str = "auto",
         photons: float | None = None,
+        memory_budget: int | None = None,
     ) -> None:
         Representation(denoiser, tap)
         check_generator(generator)
         check_tier(tier)
         self.device = pick_device(device)
         self.denoiser = denoiser.to(self.device)
-        self.wish = Wish(tap, generator, tier, window_hu, photons)
-        self._prepared: tuple[tuple[str, str, tuple[int, int, int]], Prepared] | None = None
+        self.wish = Wish(tap, generator, tier, window_hu, photons, memory_budget)
+        self._survey: tuple[_Place, Survey] | None = None
+        self._prepared: tuple[_Place, Prepared] | None = None
+
+    def survey(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Survey:
+        """What the request means on this scan, from the last call if it is the same."""
+        place = _place(volume, box)
+        if self._survey is None or self._survey[0] != place:
+            self._survey = (place, survey(self.denoiser, volume, box, self.wish, device=self.device, progress=progress))
+        return self._survey[1]
 
     def prepare(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Prepared:
-        """Set a region up, or take it from the last call if it is the same."""
-        where = (volume.uid, str(box), volume.offset)
-        if self._prepared is None or self._prepared[0] != where:
-            self._prepared = None  # two regions at once would double the memory
-            self._prepared = (
-                where,
-                prepare(self.denoiser, volume, box, self.wish, device=self.device, progress=progress),
-            )
+        """Set a region up, or take it from the last call if it is the same: the factor serves every seed."""
+        place = _place(volume, box)
+        if self._prepared is None or self._prepared[0] != place:
+            self._prepared = None  # two factors at once would double the memory
+            found = self.survey(volume, box, progress=progress)
+            self._prepared = (place, prepare(found, self.wish, progress=progress))
         return self._prepared[1]
 
-    def provenance(self, volume: Volume, box: Box, *, n: int, seed: int) -> Provenance:
-        """The record of a request; the region is prepared for it, as ε and C belong to it."""
-        prepared = self.prepare(volume, box)
-        rule = prepared.corrector.rule
+    def provenance(self, volume: Volume, box: Box, *, n: int, seed: int, progress: Progress | None = None) -> Provenance:
+        """The record of a request; the scan is surveyed for it, as ε and C belong to it."""
+        found = self.survey(volume, box, progress=progress)
+        rule = found.rule
         return Provenance(
             series=hash_series(volume.uid),
             box=str(box),
@@ -111,7 +121,7 @@ class InvarianceSampler:
             tolerance=rule.tolerance,
             tolerance_unit="relative" if rule.relative else "HU",
             window_hu=self.wish.window_hu,
-            noise=prepared.noise_source,
+            noise=found.noise_source,
             seed=seed,
             n=n,
             device=str(self.device),
@@ -148,7 +158,8 @@ class InvarianceSampler:
         Raises:
             InputError: n, seed, a row or the batch size is out of range.
         """
-        wanted = _check_rows(n, seed, rows, batch_size)
+        check_request(n, seed)
+        wanted = _check_rows(n, rows, batch_size)
         prepared = self.prepare(volume, box, progress=progress)
         seeds = RowSeeds(seed, hash_series(volume.uid), str(box))
         done = 0
@@ -166,7 +177,7 @@ class InvarianceSampler:
         self, volume: Volume, box: Box, *, n: int = 250, seed: int = 0, progress: Progress | None = None
     ) -> Samples:
         """All samples, in memory; arguments as for `batches`."""
-        _check_rows(n, seed, None, BLOCK)
+        check_request(n, seed)
         prepared = self.prepare(volume, box, progress=progress)
         since = time.perf_counter()
         batches = list(self.batches(volume, box, n=n, seed=seed, progress=progress))
@@ -176,17 +187,25 @@ class InvarianceSampler:
         )
 
 
-def _check_rows(n: int, seed: int, rows: Iterable[int] | None, batch_size: int) -> list[int]:
+def check_request(n: int, seed: int) -> None:
+    """Raise InputError unless at least one sample is asked and the seed is not negative."""
     if n < 1:
         raise InputError(f"expected at least one sample, got n = {n}.")
     if seed < 0:
         raise InputError(f"expected a seed of 0 or more, got {seed}.")
+
+
+def _check_rows(n: int, rows: Iterable[int] | None, batch_size: int) -> list[int]:
     if batch_size < 1:
         raise InputError(f"expected a batch size of at least 1, got {batch_size}.")
     wanted = sorted(set(range(n) if rows is None else rows))
     if wanted and not 0 <= wanted[0] <= wanted[-1] < n:
         raise InputError(f"expected rows from 0 to {n - 1}, got {wanted[0]} to {wanted[-1]}.")
     return wanted
+
+
+def _place(volume: Volume, box: Box) -> _Place:
+    return (volume.uid, str(box), volume.offset, volume.shape)
 
 
 def _draw(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:

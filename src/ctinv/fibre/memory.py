@@ -1,0 +1,61 @@
+"""How much memory a region takes, known before anything is allocated."""
+
+from __future__ import annotations
+
+import psutil
+import torch
+
+from ctinv.errors import ResourceError
+from ctinv.fibre.covariance import RING
+from ctinv.fibre.iterative import MARGIN
+from ctinv.fibre.region import Region
+
+DENSE_PIXELS_CPU = 96 * 96
+DENSE_PIXELS_GPU = 128 * 128
+_BYTES_PER_ENTRY = 44  # of J: coordinates, values, CSR and its transpose while it is built
+_SHARE = 0.8
+
+
+def is_dense(region: Region) -> bool:
+    """Whether the region is small enough for one dense factor; larger ones are solved by conjugate gradients."""
+    height, width = region.shape
+    return height * width <= (DENSE_PIXELS_CPU if region.context.device.type == "cpu" else DENSE_PIXELS_GPU)
+
+
+def estimate_bytes(region: Region) -> int:
+    """Peak memory of setting a region up and sampling it, in bytes; within about a factor of 1.5."""
+    height, width = region.shape
+    pixels = height * width
+    entries = pixels * (2 * region.tap_radius + 1) ** 2 * region.reference.shape[1]
+    if is_dense(region):
+        frame = (height + 2 * RING) * (width + 2 * RING)
+        linear = 8 * max(3 * frame**2, 2 * frame**2 + 5 * pixels**2)
+    else:
+        linear = 25 * (max(height, width) + 2 * MARGIN + 32) ** 2 * 8 * 8
+    hidden = 64 * 4 * 4 * region.images_per_pass * region.context[0].numel()
+    samples = 25 * 4 * 6 * region.reference[0].numel()
+    return int(entries * _BYTES_PER_ENTRY + linear + hidden + samples)
+
+
+def check_memory(region: Region, budget: int | None) -> None:
+    """Raise ResourceError with the numbers if the region does not fit.
+
+    Args:
+        region: The region.
+        budget: Bytes that may be used; 80 % of what is free by default.
+    """
+    available = int(_SHARE * _free_bytes(region.context.device)) if budget is None else budget
+    needed = estimate_bytes(region)
+    if needed > available:
+        height, width = region.shape
+        raise ResourceError(
+            f"a region of {height} x {width} voxels at {region.representation.tap!r} needs about {needed / 2**30:.1f} GiB of memory, "
+            f"{available / 2**30:.1f} GiB may be used; choose a smaller box."
+        )
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free)
+    return int(psutil.virtual_memory().available)
