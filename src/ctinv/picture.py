@@ -1,7 +1,8 @@
 """The overview picture of a study, drawn with matplotlib's figure objects and no global state.
 
-Columns: the slice with the certificate table below it; x above the spread; f(x) above the lesion map η; then
-the first samples, each above its own feed-back error f(x̃) − f(x).
+Left: the slice with the certificate table below it. Then x and f(x) above four maps: what f removes, the
+spread of the samples, the lesion map η, the worst feed-back error. Then the first samples x̃, each above its
+difference from the scan and its feed-back error.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
 from ctinv.volume import Box
@@ -24,12 +26,11 @@ if TYPE_CHECKING:
     from ctinv.report import Study
 
 _INK, _QUIET, _MARK = "#1a1a1a", "#5c5c5c", "#ffb000"
-_SIZE_IN = (16.0, 7.1)
-_SAMPLES = 5
+_SIZE_IN = (16.0, 9.6)
 # Left edges and sizes in figure fractions; columns 1-7 are squares of the same size.
 _SLICE_LEFT, _SLICE_SIZE = 0.012, 0.168
 _LEFT, _STEP, _PANEL = 0.205, 0.1125, 0.105
-_TOP, _BOTTOM = 0.565, 0.105
+_FIRST, _SECOND, _THIRD = 0.695, 0.385, 0.075
 
 
 def draw(study: Study, page: Mapping[str, Any], *, scan_slice: NDArray[np.float32] | None) -> Figure:
@@ -39,6 +40,7 @@ def draw(study: Study, page: Mapping[str, Any], *, scan_slice: NDArray[np.float3
     _header(figure, study, page)
     _images(figure, study, page)
     _maps(figure, study)
+    _differences(figure, study, page)
     _errors(figure, study, page)
     if scan_slice is not None:
         _slice(figure, study, page, scan_slice)
@@ -53,16 +55,16 @@ def _header(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
         f"{summary['n']} images that {provenance.denoiser} maps to the same {same}: "
         f"{summary['passed']} certified at tier {summary['tier']}"
     )
-    figure.text(_SLICE_LEFT, 0.955, title, fontsize=17, color=_INK, weight="bold", va="center")
+    figure.text(_SLICE_LEFT, 0.966, title, fontsize=17, color=_INK, weight="bold", va="center")
     window = page["window_hu"]
     line = (
         f"region {provenance.box} (slice, rows, columns), images in the {window['name']} window "
         f"{window['low']:.0f} to {window['high']:.0f} HU; samples in order, not selected; "
         "the scan outside the region stays, so the spread falls towards its edge"
     )
-    figure.text(_SLICE_LEFT, 0.912, line, fontsize=11, color=_QUIET, va="center")
+    figure.text(_SLICE_LEFT, 0.932, line, fontsize=11, color=_QUIET, va="center")
     figure.text(
-        0.99, 0.955, page["use"], fontsize=11, color="#b00020", weight="bold", va="center", ha="right"
+        0.99, 0.966, page["use"], fontsize=11, color="#b00020", weight="bold", va="center", ha="right"
     )
 
 
@@ -92,12 +94,16 @@ def _panel(figure: Figure, column: int, bottom: float, title: str, subtitle: str
 def _bar(figure: Figure, image: AxesImage, columns: tuple[int, int], bottom: float, label: str) -> None:
     """A horizontal colour bar below panels of these columns, both included."""
     first, last = columns
-    left = _LEFT + first * _STEP
-    axes = figure.add_axes((left, bottom - 0.028, (last - first) * _STEP + _PANEL, 0.014))
+    inset = 0.008 if first == last else 0.0  # keeps the end labels of neighbouring bars apart
+    span = (last - first) * _STEP + _PANEL - 2 * inset
+    axes = figure.add_axes((_LEFT + first * _STEP + inset, bottom - 0.022, span, 0.011))
     bar = figure.colorbar(image, cax=axes, orientation="horizontal")
     bar.outline.set_visible(False)
-    if image.get_clim() == (0.0, 1.0):
-        bar.set_ticks([0.0, 0.5, 1.0])
+    if first == last:
+        low, high = image.get_clim()
+        bar.set_ticks(
+            [low, (low + high) / 2, high], labels=[f"{v:.3g}" for v in (low, (low + high) / 2, high)]
+        )
     axes.tick_params(labelsize=9, length=2, pad=2, colors=_INK)
     axes.set_xlabel(label, fontsize=10, labelpad=2, color=_INK)
 
@@ -108,47 +114,71 @@ def _images(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
     images = [("scan  $x$", setting.volume.hu[0]), ("denoised  $f(x)$", setting.fx)]
     images += [(rf"sample {k}  $\tilde{{x}}$", study.read(k)) for k in page["shown_samples"]]
     for column, (title, hu) in enumerate(images):
-        axes = _panel(figure, column, _TOP, title)
+        axes = _panel(figure, column, _FIRST, title)
         shown = axes.imshow(hu, cmap="gray", vmin=window["low"], vmax=window["high"], interpolation="nearest")
         if column == 0:
             _scale_bar(axes, hu.shape, study.setting.volume.spacing[2])
-    _bar(figure, shown, (0, len(images) - 1), _TOP, "HU")
+    _bar(figure, shown, (0, len(images) - 1), _FIRST, "HU")
 
 
 def _maps(figure: Figure, study: Study) -> None:
-    """Row 2, left: spread of the samples and lesion map."""
-    setting, spread = study.setting, study.spread()
-    summary = study.summary()
-    axes = _panel(
-        figure, 0, _BOTTOM, "spread of samples", f"theory {_short(summary['spread_theory_hu'])} HU RMS"
-    )
-    image = axes.imshow(spread, cmap="viridis", vmin=0.0, interpolation="nearest")
-    _bar(figure, image, (0, 0), _BOTTOM, "HU")
-    axes = _panel(figure, 1, _BOTTOM, r"lesion map $\eta$", "0: the network is blind")
+    """Rows 2 and 3, left: what f removes, spread, lesion map, worst feed-back error."""
+    setting, summary = study.setting, study.summary()
+    removed = setting.volume.hu[0] - setting.fx
+    limit = _ceiling(3.0 * float(np.std(removed)))
+    axes = _panel(figure, 0, _SECOND, "removed  $x - f(x)$", f"std {_short(float(np.std(removed)))} HU")
+    image = axes.imshow(removed, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    _bar(figure, image, (0, 0), _SECOND, "HU")
+    theory = f"theory {_short(summary['spread_theory_hu'])} HU RMS"
+    axes = _panel(figure, 1, _SECOND, "spread of samples", theory)
+    spread = study.spread()
+    image = axes.imshow(spread, cmap="viridis", vmin=0.0, vmax=_top(spread), interpolation="nearest")
+    _bar(figure, image, (1, 1), _SECOND, "HU")
+    axes = _panel(figure, 0, _THIRD, r"lesion map $\eta$", "0: the network is blind")
     if setting.eta is None:
-        axes.text(
-            0.5,
-            0.5,
-            "not evaluated",
-            ha="center",
-            va="center",
-            transform=axes.transAxes,
-            color=_QUIET,
-            fontsize=11,
-        )
-        return
-    image = axes.imshow(setting.eta, cmap="cividis", vmin=0.0, vmax=1.0, interpolation="nearest")
-    _bar(figure, image, (1, 1), _BOTTOM, "detectability kept")
+        axes.text(0.5, 0.5, "not evaluated", ha="center", transform=axes.transAxes, color=_QUIET, fontsize=11)
+    else:
+        image = axes.imshow(setting.eta, cmap="cividis", vmin=0.0, vmax=1.0, interpolation="nearest")
+        _bar(figure, image, (0, 0), _THIRD, "detectability kept")
+    axes = _panel(figure, 1, _THIRD, r"worst  $|f(\tilde{x}) - f(x)|$", f"of {summary['n']} samples")
+    worst = study.worst()
+    image = axes.imshow(worst, cmap="magma", vmin=0.0, vmax=_top(worst), interpolation="nearest")
+    _bar(figure, image, (1, 1), _THIRD, "HU")
+
+
+def _differences(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
+    """Row 2, right: what differs between each sample and the scan."""
+    scan = study.setting.volume.hu[0]
+    differences = [study.read(k) - scan for k in page["shown_samples"]]
+    limit = _ceiling(3.0 * float(np.std(differences)))
+    for index, difference in enumerate(differences):
+        rms = float(np.sqrt(np.mean(difference**2)))
+        axes = _panel(figure, 2 + index, _SECOND, r"$\tilde{x} - x$", f"RMS {_short(rms)} HU")
+        image = axes.imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    _bar(figure, image, (2, 1 + len(differences)), _SECOND, "HU")
+
+
+def _top(values: NDArray[np.float32]) -> float:
+    """Upper end of a scale that starts at zero."""
+    return _ceiling(float(np.max(values)))
+
+
+def _ceiling(value: float) -> float:
+    """The next round number, to end a colour scale with; 1 where there is nothing."""
+    if not value > 0:
+        return 1.0
+    step = 10.0 ** np.floor(np.log10(value))
+    return float(next(factor * step for factor in (1, 2, 3, 4, 5, 6, 8, 10) if factor * step >= value))
 
 
 def _errors(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
-    """Row 2, right: f(x̃) − f(x) below each sample, over the region and its halo."""
+    """Row 3, right: f(x̃) − f(x) below each sample, over the region and its halo."""
     scale, setting = page["error_scale_hu"], study.setting
     certificates = {one.k: one for one in study.certificates}
     region, output = Box.parse(study.provenance.box), setting.output_box
     for index, k in enumerate(page["shown_samples"]):
         axes = _panel(
-            figure, 2 + index, _BOTTOM, r"$f(\tilde{x}) - f(x)$", f"RMSE {_short(certificates[k].rmse_hu)} HU"
+            figure, 2 + index, _THIRD, r"$f(\tilde{x}) - f(x)$", f"RMSE {_short(certificates[k].rmse_hu)} HU"
         )
         image = axes.imshow(
             study.read_error(k), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest"
@@ -163,13 +193,20 @@ def _errors(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
         if study.provenance.tolerance_unit == "HU"
         else "HU"
     )
-    _bar(figure, image, (2, 1 + len(page["shown_samples"])), _BOTTOM, label)
+    _bar(figure, image, (2, 1 + len(page["shown_samples"])), _THIRD, label)
 
 
 def _slice(figure: Figure, study: Study, page: Mapping[str, Any], scan_slice: NDArray[np.float32]) -> None:
     """The whole slice with the region drawn."""
     width, height = _SIZE_IN
-    axes = figure.add_axes((_SLICE_LEFT, _TOP - 0.075, _SLICE_SIZE, _SLICE_SIZE * width / height))
+    axes = figure.add_axes(
+        (
+            _SLICE_LEFT,
+            _FIRST + (_PANEL - _SLICE_SIZE) * width / height,
+            _SLICE_SIZE,
+            _SLICE_SIZE * width / height,
+        )
+    )
     axes.set_xticks([])
     axes.set_yticks([])
     window = page["window_hu"]
@@ -187,12 +224,15 @@ def _scale_bar(axes: Axes, shape: tuple[int, ...], spacing_mm: float) -> None:
     length = max((value for value in (1, 2, 5, 10, 20, 50, 100, 200) if value <= wanted), default=1)
     left, y = 0.05 * width, 0.93 * height
     axes.add_patch(Rectangle((left, y), length / spacing_mm, 0.018 * height, color=_MARK))
-    axes.text(left, y - 0.02 * height, f"{length} mm", color=_MARK, fontsize=9.5, va="bottom", ha="left")
+    text = axes.text(
+        left, y - 0.02 * height, f"{length} mm", color=_MARK, fontsize=9.5, va="bottom", ha="left"
+    )
+    text.set_path_effects([Stroke(linewidth=2.5, foreground=_INK), Normal()])
 
 
 def _table(figure: Figure, page: Mapping[str, Any]) -> None:
     """The certificate table below the slice."""
-    top, step = 0.425, 0.0345
+    top, step = 0.545, 0.0375
     for row, (label, value) in enumerate(page["table"].items()):
         y = top - row * step
         figure.text(_SLICE_LEFT, y, label, fontsize=9.5, color=_QUIET, va="center")

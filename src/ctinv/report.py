@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -55,6 +56,9 @@ class Study(Protocol):
     def spread(self) -> NDArray[np.float32]:
         """(h, w) HU, standard deviation over the samples."""
 
+    def worst(self) -> NDArray[np.float32]:
+        """(H', W') HU, largest absolute feed-back error over the samples."""
+
     def read(self, k: int) -> NDArray[np.float32]:
         """(h, w) HU, sample k."""
 
@@ -67,9 +71,9 @@ def overview(
 ) -> dict[str, Any]:
     """Draw the overview of a study as PNG and write the same figures beside it as JSON.
 
-    Row 1: the slice with the region, x, f(x) and five x̃ in one HU window. Row 2: the certificate table, the
-    spread, the lesion map η and f(x̃) − f(x) of the same five samples on ±2ε. The five are the first ones, not
-    selected.
+    It shows the slice with the region, x, f(x) and five x̃ in one HU window; below each of the five its x̃ − x
+    and its f(x̃) − f(x) on ±2ε; the maps of spread, η and worst error; and the certificate table. The five are
+    the first ones, not selected.
 
     Args:
         study: Samples or an opened store with at least one finished sample.
@@ -92,7 +96,7 @@ def overview(
     figure = draw(study, page, scan_slice=scan_slice)
     path_png.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path_png) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        figure.savefig(temporary, format="png", dpi=100)
     with _replacing(path_png.with_suffix(".json")) as temporary:
         temporary.write_text(dumps(page, indent=1) + "\n", encoding="utf-8")
     return page
@@ -113,9 +117,10 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
     summary, provenance, scalars = study.summary(), study.provenance, study.setting.scalars
     rmse = summary["rmse_hu"]
     unit = "HU" if provenance.tolerance_unit == "HU" else "of the noise"
+    total = sum(value for value in summary["seconds"].values() if value is not None)
     rows = [
         ("network, tap", f"{provenance.denoiser}, {provenance.tap}"),
-        ("candidates", provenance.generator),
+        ("candidates, seed", f"{provenance.generator}, {provenance.seed}"),
         ("asked", f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {unit}"),
         ("passed", f"{summary['passed']} of {summary['n']}"),
         ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} HU"),
@@ -125,9 +130,11 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
             "spread (linear theory)",
             f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) HU",
         ),
+        ("correction steps, mean", _text(summary["steps"])),
         ("free share at ε", f"{100 * scalars.get('free_share', float('nan')):.3g} %"),
         ("noise of f(x)", f"{_text(summary['sigma_out_hu'])} HU"),
-        ("C from", str(provenance.noise.get("source", "not stated"))),
+        ("C", textwrap.shorten(str(provenance.noise.get("source", "not stated")), 40, placeholder=" …")),
+        ("time", f"{total:.0f} s on {provenance.device}" if total else "-"),
     ]
     return rows
 

@@ -43,9 +43,10 @@ def study(*, n: int = 7, eta: bool = True, tap: str = "output", centre: float = 
         scalars={"spread_theory_hu": 9.0, "chi2_per_n_scan": 0.86, "free_share": 0.25, "sigma_out_hu": 5.7},
     )
     unit = "HU" if tap == "output" else "relative"
+    source = "projection-domain re-noising of f(x)"
     provenance = Provenance(
         hash_series("a"), str(BOX), (1, 160, 160), affine.tolist(), "cnn10", {"model.safetensors": "0"}, tap,
-        "renoise", "T2", 0.451 if unit == "HU" else 0.05, unit, 400.0, {"source": "projection re-noising"},
+        "renoise", "T2", 0.451 if unit == "HU" else 0.05, unit, 400.0, {"source": source},
         0, n, "cpu", {"method": "1"},
     )  # fmt: skip
     samples = np.rint((setting.fx + rng.normal(0, 8, (n, 1, *BOX.shape))) * 8) / 8

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -115,31 +117,49 @@ def test_overview_is_drawn_on_request(
     assert picture.with_suffix(".json").is_file()
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_keeps_what_is_finished(
-    scan: Path, bundle: Path, tmp_path: Path, ctinv: Run, sign: signal.Signals, code: int
-) -> None:
+def test_sigterm_keeps_what_is_finished(scan: Path, bundle: Path, tmp_path: Path, ctinv: Run) -> None:
     out = tmp_path / "study.zarr"
     process = subprocess.Popen(
-        command_line(*words(scan, bundle, out, n=5000)),
+        command_line(*words(scan, bundle, out, n=20_000)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
     )
-    end = time.monotonic() + 90
-    while time.monotonic() < end and process.poll() is None and kept(out) < 50:
-        time.sleep(0.1)
-    process.send_signal(sign)
+    wait_for_samples(out)
+    process.send_signal(signal.SIGTERM)
     written, said = process.communicate(timeout=60)
-    ran = Ran(process.returncode, written, said)
+    check_interrupted(Ran(process.returncode, written, said), out, code=143)
+    more = len(Store.open(out).rows) + 3
+    assert ctinv(*words(scan, bundle, out, n=more)).json["n"] == more
+
+
+def test_ctrl_c_keeps_what_is_finished(scan: Path, bundle: Path, tmp_path: Path, ctinv: Run) -> None:
+    out = tmp_path / "study.zarr"
+
+    def press() -> None:
+        wait_for_samples(out)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    ran = ctinv(*words(scan, bundle, out, n=20_000))
+    finger.join()
+    check_interrupted(ran, out, code=130)
+
+
+def wait_for_samples(out: Path) -> None:
+    end = time.monotonic() + 90
+    while time.monotonic() < end and kept(out) < 1:
+        time.sleep(0.1)
+
+
+def check_interrupted(ran: Ran, out: Path, *, code: int) -> None:
     assert ran.code == code, ran
     assert "kept in study.zarr" in ran.sentence
     store = Store.open(out)
-    assert ran.json["kept"] == len(store.rows) >= 50
+    assert ran.json["kept"] == len(store.rows) >= 1
     assert store.verify() == []
-    more = len(store.rows) + 3
-    assert ctinv(*words(scan, bundle, out, n=more)).json["n"] == more
 
 
 def kept(out: Path) -> int:

@@ -133,3 +133,14 @@ def test_view_without_napari_or_screen_says_so(
     assert "screen" in ctinv("view", scan).sentence
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "pip install 'napari-ctinv[all]'" in ctinv("view", scan).sentence
+
+
+def test_our_own_mistakes_are_said_too(ctinv: Run, scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ctinv.io.read", fail)
+    ran = ctinv("info", scan, "--json")
+    assert (ran.code, ran.json["error"]) == (1, ran.sentence)
+    assert "ZeroDivisionError" in ran.sentence
+    assert "Traceback" in ran.err

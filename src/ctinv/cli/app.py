@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -149,27 +150,33 @@ def _terminate(_signal: int, _frame: FrameType | None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Parse and run; return the exit code. Wrong usage is said on standard error, and as JSON where asked."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Parse and run; return the exit code. What goes wrong is said on standard error, and as JSON where asked."""
+    before = signal.signal(signal.SIGTERM, _terminate)
     as_json = "--json" in arguments
     try:
-        code = app(args=arguments, prog_name="ctinv", standalone_mode=False)
+        return int(app(args=arguments, prog_name="ctinv", standalone_mode=False) or 0)
     except typer.Abort:
         return _fail("stopped.", as_json=as_json, code=130)
     except KeyboardInterrupt as stop:
         return _refuse(stop, as_json=as_json)
     except Exception as error:
-        # typer's usage errors derive from click's or from its own copy of it, depending on its version
-        usage = getattr(error, "exit_code", None)
-        if usage is None or not hasattr(error, "format_message"):
-            raise
-        if not error.format_message():  # no arguments at all: the help was printed
-            return int(usage)
-        sentence = error.format_message().rstrip(".?").replace("\n", " ")
-        return _fail(
-            f"{sentence[:1].lower()}{sentence[1:]} (see {_help_of(error)}).", as_json=as_json, code=int(usage)
-        )
-    return int(code or 0)
+        return _wrong_usage(error, as_json=as_json)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _wrong_usage(error: Exception, *, as_json: bool) -> int:
+    # typer's usage errors derive from click's or from its own copy of it, depending on its version
+    code = getattr(error, "exit_code", None)
+    if code is None or not hasattr(error, "format_message"):
+        traceback.print_exception(error)
+        text = f"an internal error ({type(error).__name__}); please report it with the lines above."
+        return _fail(text, as_json=as_json)
+    said = error.format_message().rstrip(".?").replace("\n", " ")
+    if not said:  # no arguments at all: the help was printed
+        return int(code)
+    text = f"{said[:1].lower()}{said[1:]} (see {_help_of(error)})."
+    return _fail(text, as_json=as_json, code=int(code))
 
 
 def _help_of(error: Exception) -> str:
