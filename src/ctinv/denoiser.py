@@ -53,7 +53,9 @@ class Denoiser(nn.Module):
         self._paths = dict(taps or {})
         for tap, path in self._paths.items():
             if tap in (INPUT, OUTPUT):
-                raise InputError(f"the tap name {tap!r} is reserved; choose another name for the submodule {path!r}.")
+                raise InputError(
+                    f"the tap name {tap!r} is reserved; choose another name for the submodule {path!r}."
+                )
             network.get_submodule(path)
         self.weights_sha256 = dict(weights_sha256 or {})
 
@@ -65,7 +67,9 @@ class Denoiser(nn.Module):
     def check_tap(self, tap: str) -> None:
         """Raise InputError, listing the taps, unless this denoiser has this one."""
         if tap not in self.taps:
-            raise InputError(f"the denoiser {self.name} has no tap {tap!r}; choose one of {', '.join(self.taps)}.")
+            raise InputError(
+                f"the denoiser {self.name} has no tap {tap!r}; choose one of {', '.join(self.taps)}."
+            )
 
     def train(self, mode: bool = True) -> Denoiser:
         """A denoiser under study stays in eval mode whatever is asked."""
@@ -77,8 +81,9 @@ class Denoiser(nn.Module):
         return output * self.std + self.mean
 
     def activation(self, x: Tensor, tap: str) -> Tensor:
-        """Φ(x) at a tap: (B, 1, H, W) HU to (B, C, H', W'), in HU at ``"input"`` and ``"output"``, else in the network's unit.
+        """Φ(x) at a tap: (B, 1, H, W) HU to (B, C, H', W').
 
+        It is in HU at ``"input"`` and ``"output"``, else in the network's own unit.
         The pass ends at the tapped layer, and the hook is removed whatever happens.
         """
         self.check_tap(tap)
@@ -97,7 +102,9 @@ class Denoiser(nn.Module):
             return reached.activation
         finally:
             handle.remove()
-        raise InputError(f"the layer {self._paths[tap]!r} of {self.name} did not run, so nothing can be tapped there.")
+        raise InputError(
+            f"the layer {self._paths[tap]!r} of {self.name} did not run, so nothing can be tapped there."
+        )
 
 
 def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> Denoiser:
@@ -112,6 +119,11 @@ def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> 
 
     loaded = load_network(source)
     denoiser = Denoiser(
-        loaded.network, name=loaded.name, mean=loaded.mean, std=loaded.std, taps=loaded.taps, weights_sha256=loaded.weights_sha256
+        loaded.network,
+        name=loaded.name,
+        mean=loaded.mean,
+        std=loaded.std,
+        taps=loaded.taps,
+        weights_sha256=loaded.weights_sha256,
     )
     return denoiser.to(device)

@@ -58,7 +58,9 @@ class Box:
         """
         match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*,\s*(\d+)\s*:\s*(\d+)\s*", text)
         if match is None:
-            raise InputError(f"expected a box as z,y0:y1,x0:x1 in voxels, got {text!r}; write for example 8,224:288,192:256.")
+            raise InputError(
+                f"expected a box as z,y0:y1,x0:x1 in voxels, got {text!r}; write e.g. 8,224:288,192:256."
+            )
         return cls(*(int(part) for part in match.groups()))
 
     @property
@@ -78,7 +80,8 @@ class Box:
         z, y, x = shape
         if min(self.z, self.y0, self.x0) < 0 or self.z >= z or self.y1 > y or self.x1 > x:
             raise InputError(
-                f"the box {self} lies outside the volume of {z} slices with {y} x {x} voxels; choose z below {z}, rows up to {y} and columns up to {x}."
+                f"the box {self} lies outside the volume of {z} slices with {y} x {x} voxels; "
+                f"choose z below {z}, rows up to {y} and columns up to {x}."
             )
 
     def __str__(self) -> str:
@@ -111,7 +114,11 @@ class Volume:
             raise InputError(f"a volume needs a non-empty (Z, Y, X) array, got shape {self.hu.shape}.")
         if self.hu.dtype != np.float32:
             raise InputError(f"a volume holds HU as float32, got {self.hu.dtype}; convert it first.")
-        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all() or abs(np.linalg.det(self.affine)) < 1e-12:
+        if (
+            self.affine.shape != (4, 4)
+            or not np.isfinite(self.affine).all()
+            or abs(np.linalg.det(self.affine)) < 1e-12
+        ):
             raise InputError("a volume needs a finite, invertible 4 x 4 affine from index to mm.")
 
     @property
@@ -142,7 +149,9 @@ class Volume:
                 part = slice(part % size, part % size + 1)
             start, stop, step = part.indices(size)
             if step != 1 or stop <= start:
-                raise InputError(f"a part of a volume must be contiguous and not empty, got {part} on {size} voxels.")
+                raise InputError(
+                    f"a part of a volume must be contiguous and not empty, got {part} on {size} voxels."
+                )
             ranges.append((start, stop))
         start_index = np.array([start for start, _ in ranges], dtype=np.float64)
         affine = self.affine.copy()

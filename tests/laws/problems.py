@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ctinv.denoiser import Denoiser
 from ctinv.fibre.correct import Corrector
-from ctinv.fibre.covariance import DenseNoise, Covariance
+from ctinv.fibre.covariance import Covariance, DenseNoise
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.jacobian import probe
 from ctinv.fibre.region import Region
@@ -24,7 +24,10 @@ from ctinv.volume import Box
 
 def linear_denoiser() -> Denoiser:
     """A fixed anisotropic 5x5 smoothing: linear, with gains from about 1 down to almost 0."""
-    kernel = torch.tensor([[0, 1, 2, 1, 0], [1, 3, 5, 2, 0], [1, 6, 9, 5, 1], [0, 2, 5, 4, 1], [0, 1, 1, 1, 0]], dtype=torch.float32)
+    kernel = torch.tensor(
+        [[0, 1, 2, 1, 0], [1, 3, 5, 2, 0], [1, 6, 9, 5, 1], [0, 2, 5, 4, 1], [0, 1, 1, 1, 0]],
+        dtype=torch.float32,
+    )
     convolution = nn.Conv2d(1, 1, 5, padding=2, bias=False)
     convolution.weight.data = (kernel / kernel.sum())[None, None]
     return Denoiser(convolution, name="linear", mean=0.0, std=100.0)
@@ -64,7 +67,9 @@ class LinearGaussian:
         noise = DenseNoise.given(covariance, box, residual)
         factor = Factor.build(probe(region), noise, tolerance)
         patch = clean[box.slices][None, None]
-        rule = TierRule("T3", relative=False, window_hu=400.0, sigma_out_hu=1e9)  # every sample passes: the law itself is tested
+        rule = TierRule(
+            "T3", relative=False, window_hu=400.0, sigma_out_hu=1e9
+        )  # every sample passes: the law itself is tested
         corrector = Corrector(region, factor, noise, patch, rule, quantum=0.0)
 
         # The closed form, on its own feet: A by applying f to unit images, S by the textbook Schur complement.
@@ -74,7 +79,12 @@ class LinearGaussian:
         unit[np.arange(pixels), 0, box.y0 + ys, box.x0 + xs] = 1.0
         outputs = region.output_box
         with torch.no_grad():
-            a = region.representation.denoiser(unit)[:, 0, outputs.y0 : outputs.y1, outputs.x0 : outputs.x1].reshape(pixels, -1).T.double().numpy()
+            a = (
+                region.representation.denoiser(unit)[:, 0, outputs.y0 : outputs.y1, outputs.x0 : outputs.x1]
+                .reshape(pixels, -1)
+                .T.double()
+                .numpy()
+            )
         ring = Box(0, box.y0 - 8, box.y1 + 8, box.x0 - 8, box.x1 + 8)
         whole = covariance.dense(ring)
         inside = np.zeros(ring.shape, dtype=bool)
@@ -106,5 +116,9 @@ class LinearGaussian:
         """Negative control: the correction measures distance in HU, not in the noise's metric."""
         variance = float(np.trace(self.covariance) / len(self.covariance))
         root: Tensor = torch.eye(len(self.covariance), dtype=torch.float64) * variance**0.5
-        factor = Factor.build(self.corrector.factor.jacobian, DenseNoise(root, self.corrector.noise.mean), self.corrector.factor.tolerance)
+        factor = Factor.build(
+            self.corrector.factor.jacobian,
+            DenseNoise(root, self.corrector.noise.mean),
+            self.corrector.factor.tolerance,
+        )
         return replace(self, corrector=replace(self.corrector, factor=factor))

@@ -11,8 +11,8 @@ exactly so for a linear Φ ("randomise, then optimise"; Bardsley, Solonen, Haari
 
 Started at the scan, e = 0, it is the Matheron swap: range part from x, null part from x_c. Each further step takes out
 what the curvature of Φ left, and the pull towards x_c keeps the spread and χ²/n of the law, which steps straight
-towards z0 would shrink. Only samples that do not arrive so are moved straight towards z0, damped and with backtracking;
-what still does not arrive is reported as not reached, with its value.
+towards z0 would shrink. Only samples that do not arrive so are moved straight towards z0 with backtracking, first by
+the chord, then with the Jacobian taken again and damped; what still does not arrive is reported as not reached.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from torch import Tensor
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
 from ctinv.fibre.region import Region
+from ctinv.fibre.relinearise import relinearised_step
 from ctinv.fibre.rows import TARGET, RowSeeds
 from ctinv.fibre.tiers import Certificate, TierRule
 
 QUANTUM_HU = 0.125
 PULLED_STEPS = 4
-STRAIGHT_STEPS = 6
+STRAIGHT_STEPS = 3
+RELINEARISED_STEPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +61,9 @@ class Corrector:
     quantum: float = QUANTUM_HU
     perturb: bool = True
 
-    def correct(self, candidates: Tensor, rows: Sequence[int], seeds: RowSeeds) -> tuple[Tensor, Tensor, list[Certificate]]:
+    def correct(
+        self, candidates: Tensor, rows: Sequence[int], seeds: RowSeeds
+    ) -> tuple[Tensor, Tensor, list[Certificate]]:
         """Correct a block of candidates.
 
         Args:
@@ -71,10 +75,15 @@ class Corrector:
             x̃ (B, 1, h, w) HU, f(x̃) - f(x) on the output box (B, 1, H', W') HU, and one certificate per sample.
         """
         block = _Block(self, candidates, rows, self._targets(rows, seeds))
-        for step in range(1 + PULLED_STEPS + STRAIGHT_STEPS):
+        moves = (
+            [block.pulled] * (1 + PULLED_STEPS)
+            + [block.straight] * STRAIGHT_STEPS
+            + [block.relinearised] * RELINEARISED_STEPS
+        )
+        for step, move in enumerate(moves):
             if block.all_passed:
                 break
-            block.offer(block.pulled() if step <= PULLED_STEPS else block.straight(), step)
+            block.offer(move(), step)
         return block.x_tilde, block.output_error, block.certificates()
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
@@ -85,7 +94,9 @@ class Corrector:
         """(B,) the larger RMS of (B, C, H', W') errors over the region and over the region with its halo."""
         rows, columns = self.region.halo
         square = errors.square()
-        return torch.maximum(square.mean(dim=(1, 2, 3)), square[..., rows, columns].mean(dim=(1, 2, 3))).sqrt()
+        return torch.maximum(
+            square.mean(dim=(1, 2, 3)), square[..., rows, columns].mean(dim=(1, 2, 3))
+        ).sqrt()
 
     def _targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
         """(m, B) ε·η."""
@@ -113,7 +124,9 @@ class _Block:
         scan = self.corrector.region.scan.expand_as(self.candidates).clone()
         # The scan itself is the start: it has no error, and it is no sample, so its rank is infinite.
         self.x_tilde, self.output_error = scan, torch.zeros_like(raw)
-        self.tap_error = torch.zeros(len(scan), *self.corrector.region.reference.shape[1:], device=scan.device)
+        self.tap_error = torch.zeros(
+            len(scan), *self.corrector.region.reference.shape[1:], device=scan.device
+        )
         self.rank = torch.full((len(scan),), torch.inf, device=scan.device)
         self.steps = torch.zeros(len(scan), dtype=torch.int64)
         self.passed = torch.zeros(len(scan), dtype=torch.bool)
@@ -131,7 +144,20 @@ class _Block:
 
     def straight(self) -> Tensor:
         """x̃ - K e: the step towards z0 for those that the law's own step does not bring there."""
-        return self.x_tilde - self.corrector.factor.gain(_columns(self.tap_error)).T.reshape(self.x_tilde.shape)
+        return self.x_tilde - self.corrector.factor.gain(_columns(self.tap_error)).T.reshape(
+            self.x_tilde.shape
+        )
+
+    def relinearised(self) -> Tensor:
+        """A damped step towards z0 with J taken again at each sample that has not arrived."""
+        corrector = self.corrector
+        late = torch.nonzero(~self.passed)[:, 0].to(self.x_tilde.device)
+        errors = _columns(self.tap_error[late])
+        proposal = self.x_tilde.clone()
+        proposal[late] = relinearised_step(
+            corrector.region, corrector.factor, corrector.noise, self.x_tilde[late], errors
+        )
+        return proposal
 
     def offer(self, proposal: Tensor, step: int) -> None:
         """Feed a proposal back; keep it where it is nearer than what is held, else go half the way, up to three times."""
@@ -145,13 +171,17 @@ class _Block:
             open_rows = open_rows & ~better & torch.isfinite(self.rank)
             if not bool(open_rows.any()):
                 return
-            proposal = torch.where(open_rows[:, None, None, None], (proposal + self.x_tilde) / 2, self.x_tilde)
+            proposal = torch.where(
+                open_rows[:, None, None, None], (proposal + self.x_tilde) / 2, self.x_tilde
+            )
 
     def _rounded(self, patches: Tensor) -> Tensor:
         quantum = self.corrector.quantum
         return torch.round(patches / quantum) * quantum if quantum else patches
 
-    def _keep(self, better: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor, step: int) -> None:
+    def _keep(
+        self, better: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor, step: int
+    ) -> None:
         where = better[:, None, None, None]
         self.x_tilde = torch.where(where, proposal, self.x_tilde)
         self.output_error = torch.where(where, output, self.output_error)

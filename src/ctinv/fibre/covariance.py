@@ -79,8 +79,12 @@ class Covariance:
         images = np.empty((len(rows), height, width), dtype=np.float32)
         for index, row in enumerate(rows):
             generator = seeds.generator(row, RESCAN)
-            coloured = np.real(fft.ifft2(fft.fft2(generator.standard_normal((size, size))) * amplitude))[:height, :width]
-            images[index] = self.sigma * coloured + np.sqrt(self.white) * generator.standard_normal((height, width))
+            coloured = np.real(fft.ifft2(fft.fft2(generator.standard_normal((size, size))) * amplitude))[
+                :height, :width
+            ]
+            images[index] = self.sigma * coloured + np.sqrt(self.white) * generator.standard_normal(
+                (height, width)
+            )
         return images
 
     def part(self, values: NDArray[np.float64], box: Box) -> NDArray[np.float64]:
@@ -92,8 +96,10 @@ class Covariance:
 class SurroundedNoise(Protocol):
     """The noise of a region given the noise around it; one form per region size."""
 
-    mean: Tensor
-    """(n,) HU: what the surroundings say of the noise in the region."""
+    @property
+    def mean(self) -> Tensor:
+        """(n,) HU: what the surroundings say of the noise in the region."""
+        ...
 
     @property
     def latent(self) -> int:
@@ -106,6 +112,10 @@ class SurroundedNoise(Protocol):
 
     def chi2(self, noise: Tensor) -> Tensor:
         """(B,) squared length of (n, B) noise in HU in the metric of C given the surroundings, the mean taken off."""
+        ...
+
+    def precision(self, noise: Tensor) -> Tensor:
+        """C⁻¹ e given the surroundings, for (n, B) columns."""
         ...
 
 
@@ -122,7 +132,9 @@ class DenseNoise:
     mean: Tensor
 
     @classmethod
-    def given(cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], *, ring: int = RING) -> DenseNoise:
+    def given(
+        cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], *, ring: int = RING
+    ) -> DenseNoise:
         """Condition on the ring around a region.
 
         Args:
@@ -174,6 +186,10 @@ class DenseNoise:
     def chi2(self, noise: Tensor) -> Tensor:
         """(B,) ‖L⁻¹(e - mean)‖² for (n, B) noise e in HU."""
         return self.whiten(noise - self.mean[:, None]).square().sum(0)
+
+    def precision(self, noise: Tensor) -> Tensor:
+        """L⁻ᵀ L⁻¹ e for (n, B) columns in HU."""
+        return torch.linalg.solve_triangular(self.small_root.T, self.whiten(noise), upper=True)
 
     def whiten(self, noise: Tensor) -> Tensor:
         """L⁻¹ e for (n, B) columns in HU."""

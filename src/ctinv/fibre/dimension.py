@@ -14,6 +14,7 @@ import torch
 from ctinv.errors import InputError
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.factor import Factor
 
 BANDS = {"low": (0.0, 0.1), "mid": (0.1, 0.25), "high": (0.25, 1.0)}
 """Radial frequency in cycles per pixel; anatomy lies in the low band."""
@@ -33,10 +34,12 @@ def dimension(corrector: Corrector, tolerances: Sequence[float]) -> list[dict[st
     Raises:
         InputError: The region is too large for a dense decomposition.
     """
-    noise = corrector.noise
-    if not isinstance(noise, DenseNoise):
-        raise InputError("the free dimensions are computed on regions up to about 96 x 96 voxels; choose a smaller box.")
-    matrix = noise.root.T @ (corrector.factor.jacobian.gram() @ noise.root)
+    noise, factor = corrector.noise, corrector.factor
+    if not isinstance(noise, DenseNoise) or not isinstance(factor, Factor):
+        raise InputError(
+            "the free dimensions are computed on regions up to about 96 x 96 voxels; choose a smaller box."
+        )
+    matrix = noise.root.T @ (factor.jacobian.gram() @ noise.root)
     values, vectors = torch.linalg.eigh(((matrix + matrix.T) / 2).float())
     power = _band_power(noise.small_root @ vectors, corrector.region.shape)
     found = []
@@ -45,7 +48,14 @@ def dimension(corrector: Corrector, tolerances: Sequence[float]) -> list[dict[st
         free = epsilon**2 / (values.clamp_min(0.0).double() + epsilon**2)
         bands = {name: float((share * free).sum() / share.sum()) for name, share in power.items()}
         total = float(free.sum())
-        found.append({"eps": tolerance, "d_eff": len(values) - total, "free_share": total / len(values), "bands": bands})
+        found.append(
+            {
+                "eps": tolerance,
+                "d_eff": len(values) - total,
+                "free_share": total / len(values),
+                "bands": bands,
+            }
+        )
     return found
 
 
@@ -53,5 +63,9 @@ def _band_power(images: torch.Tensor, shape: tuple[int, int]) -> dict[str, torch
     """Power of each column of (n, k) images in each band: name to (k,)."""
     height, width = shape
     spectrum = torch.fft.fft2(images.T.reshape(-1, height, width)).abs().square().double()
-    radius = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None, :]).to(images.device)
-    return {name: spectrum[:, (radius >= low) & (radius < high)].sum(1) for name, (low, high) in BANDS.items()}
+    radius = torch.hypot(torch.fft.fftfreq(height)[:, None], torch.fft.fftfreq(width)[None, :]).to(
+        images.device
+    )
+    return {
+        name: spectrum[:, (radius >= low) & (radius < high)].sum(1) for name, (low, high) in BANDS.items()
+    }

@@ -18,16 +18,26 @@ import torch
 from torch import Tensor
 
 from ctinv.fibre.covariance import DenseNoise
-from ctinv.fibre.jacobian import SparseJacobian
+from ctinv.fibre.jacobian import Jacobian, SparseJacobian
 
 
 class Gain(Protocol):
     """K of a region and what follows from it; one form per region size."""
 
-    jacobian: SparseJacobian
-    tolerance: float
-    d_eff: float
-    """Effective number of dimensions, of n, that the tap fixes at ε."""
+    @property
+    def jacobian(self) -> Jacobian:
+        """J at the scan."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """ε, RMS per output in the tap's unit."""
+        ...
+
+    @property
+    def d_eff(self) -> float:
+        """Effective number of dimensions, of n, that the tap fixes at ε."""
+        ...
 
     @property
     def pixels(self) -> int:
@@ -41,6 +51,10 @@ class Gain(Protocol):
 
     def gain(self, residuals: Tensor) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
+        ...
+
+    def posterior(self, right: Tensor) -> Tensor:
+        """(C⁻¹ + JᵀJ/ε²)⁻¹ b, or a rough form of it, for (n, B) columns."""
         ...
 
     def detectability(self, signals: Tensor) -> Tensor:
@@ -82,7 +96,9 @@ class Factor:
         cholesky = torch.linalg.cholesky(matrix)
         small = cholesky.float()
         half_gain = torch.linalg.solve_triangular(small, noise.small_root.T.contiguous(), upper=False)
-        inverse = torch.linalg.solve_triangular(small, torch.eye(len(small), device=small.device), upper=False)
+        inverse = torch.linalg.solve_triangular(
+            small, torch.eye(len(small), device=small.device), upper=False
+        )
         free = float(tolerance**2 * inverse.square().sum(dtype=torch.float64))  # ε² tr M⁻¹
         return cls(jacobian, noise, half_gain, tolerance, len(root) - free)
 
@@ -98,7 +114,11 @@ class Factor:
 
     def gain(self, residuals: Tensor) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
-        return self.half_gain.T @ (self.half_gain @ self.jacobian.adjoint(residuals))
+        return self.posterior(self.jacobian.adjoint(residuals)) / self.tolerance**2
+
+    def posterior(self, right: Tensor) -> Tensor:
+        """(C⁻¹ + JᵀJ/ε²)⁻¹ b = ε² TᵀT b for (n, B) columns."""
+        return self.half_gain.T @ (self.half_gain @ right) * self.tolerance**2
 
     def detectability(self, signals: Tensor) -> Tensor:
         """η = d'_ε²/d'_in² of signals s, the share of their detectability that survives Φ at ε (method §7, I3).
@@ -113,6 +133,5 @@ class Factor:
         """
         whitened = self.noise.whiten(signals)
         # chol(M)⁻¹ L⁻¹ s = T (L Lᵀ)⁻¹ s = T C⁻¹ s
-        twice = torch.linalg.solve_triangular(self.noise.small_root.T, whitened, upper=True)
-        lost = self.tolerance**2 * (self.half_gain @ twice).square().sum(0)
+        lost = self.tolerance**2 * (self.half_gain @ self.noise.precision(signals)).square().sum(0)
         return (1.0 - lost / whitened.square().sum(0)).clamp(0.0, 1.0)

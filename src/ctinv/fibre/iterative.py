@@ -12,7 +12,6 @@ those of stationary filters, which is what the preconditioner inverts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,42 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.errors import ResourceError
 from ctinv.fibre.covariance import Covariance
-from ctinv.fibre.jacobian import SparseJacobian
+from ctinv.fibre.jacobian import Jacobian
+from ctinv.fibre.krylov import conjugate_gradients
 from ctinv.volume import Box
 
 MARGIN = 16  # pixels of known surroundings on each side, twice the noise's correlation length
-_RESIDUAL = 1e-5
-_ITERATIONS = 2000
 _DRAWS = 48
-Operator = Callable[[Tensor], Tensor]
-
-
-def conjugate_gradients(apply: Operator, right: Tensor, precondition: Operator) -> Tensor:
-    """Solve A x = b for (n, B) columns and a symmetric positive definite A, to a relative residual of 1e-5.
-
-    Raises:
-        ResourceError: It did not converge in 2000 iterations.
-    """
-    solution = torch.zeros_like(right)
-    residual = right.clone()
-    scaled = precondition(residual)
-    direction = scaled
-    energy = (residual * scaled).sum(0)
-    limit = _RESIDUAL * torch.linalg.vector_norm(right, dim=0).clamp_min(1e-30)
-    for _ in range(_ITERATIONS):
-        if bool((torch.linalg.vector_norm(residual, dim=0) <= limit).all()):
-            return solution
-        image = apply(direction)
-        step = energy / (direction * image).sum(0).clamp_min(1e-30)
-        solution = solution + step * direction
-        residual = residual - step * image
-        scaled = precondition(residual)
-        following = (residual * scaled).sum(0)
-        direction = scaled + (following / energy.clamp_min(1e-30)) * direction
-        energy = following
-    raise ResourceError(f"the equations of this region did not converge in {_ITERATIONS} iterations; choose a smaller region.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,19 +48,28 @@ class TorusNoise:
     mean: Tensor
 
     @classmethod
-    def given(cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], device: torch.device) -> TorusNoise:
-        """Condition on the surroundings; arguments as for `DenseNoise.given`, the area reaching 16 pixels around the region."""
+    def given(
+        cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], device: torch.device
+    ) -> TorusNoise:
+        """Condition on the surroundings, up to the area's border; arguments as for `DenseNoise.given`."""
         size = covariance.spectrum.shape[0]
         area = covariance.area
         pad = [(0, size - length) for length in area.shape]
         total = np.pad(covariance.total_sigma, pad, mode="edge")
-        share = covariance.white / float(np.mean(total**2))  # the floor follows σ here; it is a ten-thousandth of the whole
+        share = covariance.white / float(
+            np.mean(total**2)
+        )  # the floor follows σ here; it is a ten-thousandth of the whole
         spectrum = (covariance.spectrum * (1.0 - share)) + share
         known = np.pad(residual, pad)
         corner = (region.y0 - area.y0, region.x0 - area.x0)
-        rows, columns = (slice(start, start + length) for start, length in zip(corner, region.shape, strict=True))
+        rows, columns = (
+            slice(start, start + length) for start, length in zip(corner, region.shape, strict=True)
+        )
         known[rows, columns] = 0.0
-        tensors = [torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)).to(device) for part in (total, spectrum)]
+        tensors = [
+            torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)).to(device)
+            for part in (total, spectrum)
+        ]
         empty = torch.zeros(region.shape[0] * region.shape[1], device=device)
         noise = cls(region.shape, corner, tensors[0], tensors[1], empty)
         outside = torch.from_numpy(known.astype(np.float32)).to(device)
@@ -114,7 +93,11 @@ class TorusNoise:
 
     def solve(self, right: Tensor) -> Tensor:
         """Q_RR⁻¹ b for (n, B) columns."""
-        return conjugate_gradients(self.precision, right, lambda r: self._cut(self._filter_plain(self._pad(r), self._typical**2 * self.spectrum)))
+        return conjugate_gradients(
+            self.precision,
+            right,
+            lambda r: self._cut(self._filter_plain(self._pad(r), self._typical**2 * self.spectrum)),
+        )
 
     def perturbation(self, normal: Tensor) -> Tensor:
         """b ~ N(0, Q_RR) from (latent, B) standard normal numbers: (n, B)."""
@@ -164,7 +147,7 @@ class IterativeGain:
         d_eff: From the same draws.
     """
 
-    jacobian: SparseJacobian
+    jacobian: Jacobian
     noise: TorusNoise
     tolerance: float
     response: Tensor
@@ -172,15 +155,14 @@ class IterativeGain:
     d_eff: float
 
     @classmethod
-    def build(cls, jacobian: SparseJacobian, noise: TorusNoise, tolerance: float) -> IterativeGain:
+    def build(cls, jacobian: Jacobian, noise: TorusNoise, tolerance: float) -> IterativeGain:
         """Prepare the preconditioner and measure what linear theory predicts."""
         bare = cls(jacobian, noise, tolerance, _transfer(jacobian, noise), noise.mean, 0.0)
         generator = torch.Generator().manual_seed(0)
-        outputs = jacobian.matrix.shape[0]
         draws, fixed = [], []
         for _ in range(2):
             normal = torch.randn(noise.latent, _DRAWS // 2, generator=generator).to(noise.mean.device)
-            target = torch.randn(outputs, _DRAWS // 2, generator=generator).to(noise.mean.device)
+            target = torch.randn(jacobian.outputs, _DRAWS // 2, generator=generator).to(noise.mean.device)
             draws.append(bare._solve(noise.perturbation(normal) + jacobian.adjoint(target) / tolerance))
             fixed.append(jacobian.apply(draws[-1]).square().sum(0) / tolerance**2)
         spread = torch.cat(draws, dim=1).square().mean(1).sqrt()
@@ -195,6 +177,10 @@ class IterativeGain:
         """K r for (m, B) columns: (n, B) HU."""
         return self._solve(self.jacobian.adjoint(residuals) / self.tolerance**2)
 
+    def posterior(self, right: Tensor) -> Tensor:
+        """Roughly (C⁻¹ + JᵀJ/ε²)⁻¹ b for (n, B) columns, as a preconditioner: stationary filters only."""
+        return self._rough(right)
+
     def detectability(self, signals: Tensor) -> Tensor:
         """η of (n, B) signals: 1 - sᵀQΣQs / sᵀQs with Σ = (Q + JᵀJ/ε²)⁻¹."""
         weighted = self.noise.precision(signals)
@@ -202,22 +188,32 @@ class IterativeGain:
         return (1.0 - lost / (signals * weighted).sum(0)).clamp(0.0, 1.0)
 
     def _solve(self, right: Tensor) -> Tensor:
-        noise = self.noise
-        inverse = 1.0 / (1.0 / (noise._typical**2 * noise.spectrum) + self.response / self.tolerance**2)
         return conjugate_gradients(
-            lambda v: noise.precision(v) + self.jacobian.adjoint(self.jacobian.apply(v)) / self.tolerance**2,
+            lambda v: (
+                self.noise.precision(v) + self.jacobian.adjoint(self.jacobian.apply(v)) / self.tolerance**2
+            ),
             right,
-            lambda r: noise._cut(noise._filter_plain(noise._pad(r), inverse)),
+            self._rough,
         )
 
+    def _rough(self, right: Tensor) -> Tensor:
+        noise = self.noise
+        inverse = 1.0 / (1.0 / (noise._typical**2 * noise.spectrum) + self.response / self.tolerance**2)
+        return noise._cut(noise._filter_plain(noise._pad(right), inverse))
 
-def _transfer(jacobian: SparseJacobian, noise: TorusNoise) -> Tensor:
+
+def _transfer(jacobian: Jacobian, noise: TorusNoise) -> Tensor:
     """Mean power transfer of JᵀJ over the region, from its response to white noise: (T, T)."""
     generator = torch.Generator().manual_seed(1)
     white = torch.randn(noise.pixels, 16, generator=generator).to(noise.mean.device)
     power = torch.fft.fft2(noise._pad(white)).abs().square().mean(0)
-    cross = (torch.fft.fft2(noise._pad(white)).conj() * torch.fft.fft2(noise._pad(jacobian.adjoint(jacobian.apply(white))))).real.mean(0)
-    rough = torch.fft.fft2((cross / power)[None]).real  # smooth over neighbouring frequencies: J reaches a few pixels only
+    cross = (
+        torch.fft.fft2(noise._pad(white)).conj()
+        * torch.fft.fft2(noise._pad(jacobian.adjoint(jacobian.apply(white))))
+    ).real.mean(0)
+    rough = torch.fft.fft2(
+        (cross / power)[None]
+    ).real  # smooth over neighbouring frequencies: J reaches a few pixels only
     size = rough.shape[-1]
     lag = torch.minimum(torch.arange(size), size - torch.arange(size)).to(rough.device)
     window = torch.exp(-((lag / 16.0) ** 2))

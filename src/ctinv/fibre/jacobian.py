@@ -8,8 +8,9 @@ their columns at once, and (2r+1)² products yield the whole J (Curtis, Powell a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,81 @@ from torch import Tensor
 from ctinv.fibre.region import Region
 
 Progress = Callable[[str, float], None]
+
+
+class Jacobian(Protocol):
+    """J of a region as a linear map between columns."""
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of Φ on the output box, m."""
+        ...
+
+    def apply(self, directions: Tensor) -> Tensor:
+        """J d for (n, B) columns: (m, B)."""
+        ...
+
+    def adjoint(self, residuals: Tensor) -> Tensor:
+        """Jᵀ r for (m, B) columns: (n, B)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LocalJacobian:
+    """J without a matrix, by forward- and reverse-mode differentiation (JVP and VJP).
+
+    Attributes:
+        region: The region.
+        at: Where J is taken: (1, 1, h, w) HU for one point, or (B, 1, h, w) for a point of its own for each column.
+    """
+
+    region: Region
+    at: Tensor
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of Φ on the output box, m."""
+        return self.region.reference[0].numel()
+
+    def apply(self, directions: Tensor) -> Tensor:
+        """J d for (n, B) columns: (m, B)."""
+        parts = []
+        for points, columns in self._parts(directions):
+            images = columns.T.reshape(points.shape)
+            parts.append(self._push(points, images).reshape(len(points), -1).T)
+        return torch.cat(parts, dim=1)
+
+    def _push(self, points: Tensor, images: Tensor) -> Tensor:
+        if len(self.at) > 1:
+            pushed: Tensor = torch.func.jvp(self._look, (points.contiguous(),), (images,))[1]
+            return pushed.detach()
+
+        def push(image: Tensor) -> Tensor:  # one point for all: what depends on it alone is computed once
+            tangent: Tensor = torch.func.jvp(self._look, (self.at,), (image[None],))[1]
+            return tangent[0]
+
+        together: Tensor = torch.func.vmap(push)(images)
+        return together.detach()
+
+    def adjoint(self, residuals: Tensor) -> Tensor:
+        """Jᵀ r for (m, B) columns: (n, B)."""
+        parts = []
+        for points, columns in self._parts(residuals):
+            leaf = points.detach().clone().requires_grad_(True)
+            with torch.enable_grad():
+                answer = self._look(leaf)
+                (gradient,) = torch.autograd.grad(answer, leaf, columns.T.reshape(answer.shape))
+            parts.append(gradient.reshape(len(points), -1).T)
+        return torch.cat(parts, dim=1)
+
+    def _look(self, patches: Tensor) -> Tensor:
+        return self.region.look(self.region.embed(patches))
+
+    def _parts(self, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        points = self.at.expand(columns.shape[1], -1, -1, -1)
+        step = self.region.images_per_pass
+        for start in range(0, len(points), step):
+            yield points[start : start + step], columns[:, start : start + step]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +110,13 @@ class SparseJacobian:
     transposed: Tensor
 
     @classmethod
-    def from_entries(cls, rows: NDArray[np.int64], columns: NDArray[np.int64], values: NDArray[np.float32], shape: tuple[int, int]) -> SparseJacobian:
+    def from_entries(
+        cls,
+        rows: NDArray[np.int64],
+        columns: NDArray[np.int64],
+        values: NDArray[np.float32],
+        shape: tuple[int, int],
+    ) -> SparseJacobian:
         """Build from coordinates without repetition."""
         from scipy import sparse  # here, as only this constructor sorts entries
 
@@ -44,6 +126,11 @@ class SparseJacobian:
     def to(self, device: torch.device) -> SparseJacobian:
         """The same matrix on a device."""
         return SparseJacobian(self.matrix.to(device), self.transposed.to(device))
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of Φ on the output box, m."""
+        return int(self.matrix.shape[0])
 
     def apply(self, directions: Tensor) -> Tensor:
         """J d for (n, B) columns: (m, B)."""
@@ -57,31 +144,27 @@ class SparseJacobian:
         """JᵀJ as a dense (n, n) float64 matrix."""
         from scipy import sparse  # the product of two sparse matrices is SciPy's strength
 
-        crow, col, values = (part.cpu().numpy() for part in (self.matrix.crow_indices(), self.matrix.col_indices(), self.matrix.values()))
+        crow, col, values = (
+            part.cpu().numpy()
+            for part in (self.matrix.crow_indices(), self.matrix.col_indices(), self.matrix.values())
+        )
         matrix = sparse.csr_array((values.astype(np.float64), col, crow), shape=tuple(self.matrix.shape))
         return torch.from_numpy((matrix.T @ matrix).toarray()).to(self.matrix.device)
 
 
 def _to_torch(matrix: object) -> Tensor:
-    indptr, indices, data = (torch.from_numpy(np.ascontiguousarray(getattr(matrix, name))) for name in ("indptr", "indices", "data"))
+    indptr, indices, data = (
+        torch.from_numpy(np.ascontiguousarray(getattr(matrix, name)))
+        for name in ("indptr", "indices", "data")
+    )
     shape = getattr(matrix, "shape")  # noqa: B009 - a SciPy type without stubs
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta", category=UserWarning)
-        return torch.sparse_csr_tensor(indptr.to(torch.int32), indices.to(torch.int32), data, size=shape, check_invariants=False)
-
-
-def jvp(region: Region, directions: Tensor) -> Tensor:
-    """J d by forward-mode differentiation at the scan: (B, 1, h, w) HU to (B, C, H', W') in the tap's unit per HU."""
-    scan = region.scan
-
-    def look(patch: Tensor) -> Tensor:
-        return region.look(region.embed(patch))
-
-    def product(direction: Tensor) -> Tensor:
-        tangent: Tensor = torch.func.jvp(look, (scan,), (direction[None],))[1]
-        return tangent[0]
-
-    return torch.func.vmap(product)(directions)
+        warnings.filterwarnings(
+            "ignore", message="Sparse CSR tensor support is in beta", category=UserWarning
+        )
+        return torch.sparse_csr_tensor(
+            indptr.to(torch.int32), indices.to(torch.int32), data, size=shape, check_invariants=False
+        )
 
 
 def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian:
@@ -95,7 +178,8 @@ def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian
     radius = region.tap_radius
     period = 2 * radius + 1
     colours = [(y, x) for y in range(min(period, height)) for x in range(min(period, width))]
-    parts = []
+    jacobian = LocalJacobian(region, region.scan)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
     group_size = region.images_per_pass
     for start in range(0, len(colours), group_size):
         if progress is not None:
@@ -104,15 +188,22 @@ def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian
         probes = region.scan.new_zeros(len(group), 1, height, width)
         for index, (y, x) in enumerate(group):
             probes[index, 0, y::period, x::period] = 1.0
-        answers = jvp(region, probes).cpu().numpy()
+        answers = (
+            jacobian.apply(probes.reshape(len(group), -1).T)
+            .T.reshape(len(group), *region.reference.shape[1:])
+            .cpu()
+            .numpy()
+        )
         parts.extend(_columns(answers[index], colour, region) for index, colour in enumerate(group))
     rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     shape = (int(np.prod(region.reference.shape[1:])), height * width)
     return SparseJacobian.from_entries(rows, columns, values, shape).to(region.scan.device)
 
 
-def _columns(answer: NDArray[np.float32], colour: tuple[int, int], region: Region) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Attribute the (C, H', W') answer to one colour to its pixels: coordinates and values of the entries that are not zero."""
+def _columns(
+    answer: NDArray[np.float32], colour: tuple[int, int], region: Region
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    """Attribute the (C, H', W') answer to one colour to its pixels: coordinates and values of the entries."""
     height, width = region.shape
     top, left = region.halo[0].start, region.halo[1].start
     pixel_rows, row_ok = _nearest(answer.shape[1], top, colour[0], height, region.tap_radius)
@@ -123,7 +214,9 @@ def _columns(answer: NDArray[np.float32], colour: tuple[int, int], region: Regio
     return rows, pixel_rows[y] * width + pixel_columns[x], values[channel, y, x]
 
 
-def _nearest(outputs: int, origin: int, colour: int, pixels: int, radius: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _nearest(
+    outputs: int, origin: int, colour: int, pixels: int, radius: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """For each output along one axis the probed pixel within the radius, and whether there is one."""
     position = np.arange(outputs) - origin
     period = 2 * radius + 1

@@ -25,7 +25,9 @@ def disc(radius: float) -> NDArray[np.float32]:
     return inside.reshape(2 * half + 1, 8, 2 * half + 1, 8).mean(axis=(1, 3))
 
 
-def lesion_map(corrector: Corrector, *, spacing_mm: float, diameter_mm: float = DIAMETER_MM) -> tuple[NDArray[np.float32] | None, dict[str, float]]:
+def lesion_map(
+    corrector: Corrector, *, spacing_mm: float, diameter_mm: float = DIAMETER_MM
+) -> tuple[NDArray[np.float32] | None, dict[str, float]]:
     """η of discs centred in each second pixel of the region, or more sparsely in a large one.
 
     Args:
@@ -56,5 +58,9 @@ def lesion_map(corrector: Corrector, *, spacing_mm: float, diameter_mm: float = 
         for dx in range(stride):
             target = image[half + dy : height - half : stride, half + dx : width - half : stride]
             target[...] = eta[: target.shape[0], : target.shape[1]]
-    figures = {"eta_diameter_mm": diameter_mm, "eta_min": float(eta.min()), "eta_median": float(np.median(eta))}
+    figures = {
+        "eta_diameter_mm": diameter_mm,
+        "eta_min": float(eta.min()),
+        "eta_median": float(np.median(eta)),
+    }
     return image, figures

@@ -13,20 +13,32 @@ from ctinv.fibre.region import Region
 DENSE_PIXELS_CPU = 96 * 96
 DENSE_PIXELS_GPU = 128 * 128
 _BYTES_PER_ENTRY = 44  # of J: coordinates, values, CSR and its transpose while it is built
+_LARGEST_JACOBIAN = 6 * 2**30
 _SHARE = 0.8
 
 
 def is_dense(region: Region) -> bool:
     """Whether the region is small enough for one dense factor; larger ones are solved by conjugate gradients."""
     height, width = region.shape
-    return height * width <= (DENSE_PIXELS_CPU if region.context.device.type == "cpu" else DENSE_PIXELS_GPU)
+    most = DENSE_PIXELS_CPU if region.context.device.type == "cpu" else DENSE_PIXELS_GPU
+    return height * width <= most and is_sparse(region)
+
+
+def is_sparse(region: Region) -> bool:
+    """Whether J is kept as a matrix: not where receptive field, channels and region together make it too large."""
+    return _entries(region) * _BYTES_PER_ENTRY <= _LARGEST_JACOBIAN
+
+
+def _entries(region: Region) -> int:
+    height, width = region.shape
+    return int(height * width * (2 * region.tap_radius + 1) ** 2 * region.reference.shape[1])
 
 
 def estimate_bytes(region: Region) -> int:
     """Peak memory of setting a region up and sampling it, in bytes; within about a factor of 1.5."""
     height, width = region.shape
     pixels = height * width
-    entries = pixels * (2 * region.tap_radius + 1) ** 2 * region.reference.shape[1]
+    entries = _entries(region) if is_sparse(region) else 0
     if is_dense(region):
         frame = (height + 2 * RING) * (width + 2 * RING)
         linear = 8 * max(3 * frame**2, 2 * frame**2 + 5 * pixels**2)
@@ -49,8 +61,8 @@ def check_memory(region: Region, budget: int | None) -> None:
     if needed > available:
         height, width = region.shape
         raise ResourceError(
-            f"a region of {height} x {width} voxels at {region.representation.tap!r} needs about {needed / 2**30:.1f} GiB of memory, "
-            f"{available / 2**30:.1f} GiB may be used; choose a smaller box."
+            f"a region of {height} x {width} voxels at {region.representation.tap!r} needs about "
+            f"{needed / 2**30:.1f} GiB of memory, {available / 2**30:.1f} GiB may be used; choose a smaller box."
         )
 
 

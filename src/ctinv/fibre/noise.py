@@ -51,7 +51,9 @@ def photons_of(scan: Volume, photons: float | None) -> tuple[float, str]:
         return tagged, "dose tags"
 
 
-def noise_covariance(scan: Volume, clean: NDArray[np.float32], area: Box, *, photons: float | None = None) -> tuple[Covariance, dict[str, Any]]:
+def noise_covariance(
+    scan: Volume, clean: NDArray[np.float32], area: Box, *, photons: float | None = None
+) -> tuple[Covariance, dict[str, Any]]:
     """C on a rectangle of one slice, by re-noising f(x).
 
     Args:
@@ -83,12 +85,16 @@ def noise_covariance(scan: Volume, clean: NDArray[np.float32], area: Box, *, pho
     return Covariance(area, sigma, spectrum, ROUNDING_VARIANCE), source
 
 
-def _spectrum(variance: NDArray[np.float32], geometry: ParallelGeometry, centre: tuple[int, int], extent: int) -> NDArray[np.float64]:
+def _spectrum(
+    variance: NDArray[np.float32], geometry: ParallelGeometry, centre: tuple[int, int], extent: int
+) -> NDArray[np.float64]:
     """Power spectrum of mean 1 on a torus that holds the area and the reach of the correlation."""
     size = fft.next_fast_len(extent + 32)
     size += size % 2
     half = size // 2
-    covariance = fbp_autocovariance(variance, geometry, at=centre, radius=half, kernel=KERNEL).astype(np.float64)
+    covariance = fbp_autocovariance(variance, geometry, at=centre, radius=half, kernel=KERNEL).astype(
+        np.float64
+    )
     torus = np.roll(covariance[:size, :size], (-half, -half), axis=(0, 1))
     power = np.clip(np.real(fft.fft2(torus)), 0.0, None)
     power[0, 0] = min(power[0, 0], np.mean(power[[0, 1, -1, 0], [1, 0, 0, -1]]))

@@ -33,13 +33,17 @@ def receptive_radius(representation: Representation, *, trials: int = 4) -> int:
         ModelError: The tap has another grid than the image, or every output moves: the network is not local.
     """
     probe = Representation(copy.deepcopy(representation.denoiser).double().cpu(), representation.tap)
-    for limit in (12, 32, LARGEST_RADIUS):  # small images first: most networks are local and this takes milliseconds
+    for limit in (
+        12,
+        32,
+        LARGEST_RADIUS,
+    ):  # small images first: most networks are local and this takes milliseconds
         reach = max(_reach(probe, limit + 1, torch.Generator().manual_seed(trial)) for trial in range(trials))
         if reach <= limit:
             return reach
     raise ModelError(
-        f"{representation.denoiser.name} at {representation.tap!r} sees more than {LARGEST_RADIUS} pixels around each pixel; "
-        "only networks with a smaller receptive field can be studied in a region."
+        f"{representation.denoiser.name} at {representation.tap!r} sees more than {LARGEST_RADIUS} pixels "
+        "around each pixel; only networks with a smaller receptive field can be studied in a region."
     )
 
 
@@ -63,7 +67,13 @@ def _reach(probe: Representation, margin: int, generator: torch.Generator) -> in
 def grow(box: Box, radius: int, shape: tuple[int, int]) -> Box:
     """A box grown on all sides by a radius and clipped to a slice of this (H, W) shape."""
     height, width = shape
-    return Box(box.z, max(box.y0 - radius, 0), min(box.y1 + radius, height), max(box.x0 - radius, 0), min(box.x1 + radius, width))
+    return Box(
+        box.z,
+        max(box.y0 - radius, 0),
+        min(box.y1 + radius, height),
+        max(box.x0 - radius, 0),
+        min(box.x1 + radius, width),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +116,9 @@ class Region:
             ModelError: The network is not local, or computes something else on the region than on the whole slice.
         """
         if not bool(torch.isfinite(scan).all()):
-            raise InputError("the slice holds values that are not finite; a CT number was expected in every voxel.")
+            raise InputError(
+                "the slice holds values that are not finite; a CT number was expected in every voxel."
+            )
         shape = (int(scan.shape[0]), int(scan.shape[1]))
         output = Representation(representation.denoiser, OUTPUT)
         radius = receptive_radius(output)
@@ -117,15 +129,29 @@ class Region:
         inner = _inside(output_box, context_box)
         with torch.inference_mode():
             reference_output = output(context)[..., inner[0], inner[1]].clone()
-            reference = reference_output if representation.tap == OUTPUT else representation(context)[..., inner[0], inner[1]].clone()
+            reference = (
+                reference_output
+                if representation.tap == OUTPUT
+                else representation(context)[..., inner[0], inner[1]].clone()
+            )
             whole = output(scan[None, None])[..., output_box.slices[0], output_box.slices[1]]
         deviation = float((whole - reference_output).abs().max())
         if not deviation <= 1e-2:
             raise ModelError(
-                f"{representation.denoiser.name} gives another result on a region than on its slice (by {deviation:.3g} HU); "
-                "a network that uses the whole image cannot be studied in a region."
+                f"{representation.denoiser.name} gives another result on a region than on its slice "
+                f"(by {deviation:.3g} HU); a network that uses the whole image cannot be studied in a region."
             )
-        return cls(representation, box, output_box, context_box, radius, tap_radius, context, reference, reference_output)
+        return cls(
+            representation,
+            box,
+            output_box,
+            context_box,
+            radius,
+            tap_radius,
+            context,
+            reference,
+            reference_output,
+        )
 
     @property
     def scan(self) -> Tensor:
@@ -135,7 +161,7 @@ class Region:
 
     @property
     def images_per_pass(self) -> int:
-        """Images of the context box that go through f at once: fixed by its size, so a sample's arithmetic never depends on its company."""
+        """Images that go through f at once: fixed by their size, so a row's arithmetic never depends on n."""
         return max(1, min(25, _PIXELS_PER_PASS // self.context[0].numel()))
 
     @property
@@ -153,7 +179,9 @@ class Region:
     def look(self, images: Tensor, tap: str | None = None) -> Tensor:
         """Φ, or another tap, of images on the context box: (B, 1, H2, W2) to (B, C, H', W')."""
         rows, columns = _inside(self.output_box, self.context_box)
-        activation = self.representation.denoiser.activation(images, self.representation.tap if tap is None else tap)
+        activation = self.representation.denoiser.activation(
+            images, self.representation.tap if tap is None else tap
+        )
         return activation[..., rows, columns]
 
     def errors(self, patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,13 +19,13 @@ from torch import Tensor
 from ctinv.denoiser import OUTPUT, Denoiser
 from ctinv.errors import InputError
 from ctinv.fibre.correct import QUANTUM_HU, Corrector
-from ctinv.fibre.covariance import RING, Covariance, DenseNoise, SurroundedNoise
+from ctinv.fibre.covariance import RING, Covariance, DenseNoise
 from ctinv.fibre.dimension import dimension
 from ctinv.fibre.factor import Factor, Gain
 from ctinv.fibre.iterative import MARGIN, IterativeGain, TorusNoise
-from ctinv.fibre.jacobian import probe
+from ctinv.fibre.jacobian import LocalJacobian, probe
 from ctinv.fibre.lesions import lesion_map
-from ctinv.fibre.memory import check_memory, is_dense
+from ctinv.fibre.memory import check_memory, is_dense, is_sparse
 from ctinv.fibre.noise import noise_covariance
 from ctinv.fibre.region import Region, grow
 from ctinv.fibre.rows import RowSeeds
@@ -118,7 +118,15 @@ class Prepared:
         return dimension(self.corrector, tolerances)
 
 
-def survey(denoiser: Denoiser, volume: Volume, box: Box, wish: Wish, *, device: torch.device, progress: Progress | None = None) -> Survey:
+def survey(
+    denoiser: Denoiser,
+    volume: Volume,
+    box: Box,
+    wish: Wish,
+    *,
+    device: torch.device,
+    progress: Progress | None = None,
+) -> Survey:
     """Look at a region: f(x), C and ε.
 
     Args:
@@ -135,7 +143,10 @@ def survey(denoiser: Denoiser, volume: Volume, box: Box, wish: Wish, *, device: 
     """
     box.check_inside(volume.shape)
     if min(box.shape) < SMALLEST_REGION:
-        raise InputError(f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, got {box.shape[0]} x {box.shape[1]}.")
+        raise InputError(
+            f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, "
+            f"got {box.shape[0]} x {box.shape[1]}."
+        )
     clock = Clock(progress)
     clock.stage("denoise", "denoising the slice")
     scan = torch.from_numpy(np.ascontiguousarray(volume.hu[box.z])).to(device)
@@ -144,7 +155,11 @@ def survey(denoiser: Denoiser, volume: Volume, box: Box, wish: Wish, *, device: 
     with torch.inference_mode():
         clean = denoiser(scan[None, None])[0, 0]
     clock.stage("noise", "re-noising the slice for C")
-    area = grow(box, max(2 * region.radius, RING, 0 if is_dense(region) else MARGIN), (volume.shape[1], volume.shape[2]))
+    area = grow(
+        box,
+        max(2 * region.radius, RING, 0 if is_dense(region) else MARGIN),
+        (volume.shape[1], volume.shape[2]),
+    )
     covariance, source = noise_covariance(volume[box.z], clean.cpu().numpy(), area, photons=wish.photons)
     sigma_out, noise_rms = _responses(region, covariance, clean)
     relative = region.representation.unit == "relative"
@@ -159,23 +174,39 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     clock = Clock(progress, found.seconds)
     clock.stage("surroundings", "conditioning the noise on the surroundings")
     device = region.context.device
-    residual = (found.volume.hu[region.box.z] - found.clean.cpu().numpy())[found.covariance.area.slices].astype(np.float64)
-    noise: SurroundedNoise
+    residual = (found.volume.hu[region.box.z] - found.clean.cpu().numpy())[
+        found.covariance.area.slices
+    ].astype(np.float64)
+    noise: DenseNoise | TorusNoise
     if is_dense(region):
         noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
     else:
         noise = TorusNoise.given(found.covariance, region.box, residual, device)
     clock.stage("jacobian", "taking the Jacobian")
-    jacobian = probe(region, progress=progress)
-    clock.stage("factor", "factorising")
     tolerance = rule.tolerance * found.noise_rms
-    factor: Gain = Factor.build(jacobian, noise, tolerance) if isinstance(noise, DenseNoise) else IterativeGain.build(jacobian, noise, tolerance)
+    factor: Gain
+    if isinstance(noise, DenseNoise):
+        jacobian = probe(region, progress=progress)
+        clock.stage("factor", "factorising")
+        factor = Factor.build(jacobian, noise, tolerance)
+    else:
+        local = probe(region, progress=progress) if is_sparse(region) else LocalJacobian(region, region.scan)
+        clock.stage("factor", "solving for the spread of linear theory")
+        factor = IterativeGain.build(local, noise, tolerance)
     patch = found.clean[region.box.slices][None, None].contiguous()
-    corrector = Corrector(region, factor, noise, patch, rule, found.noise_rms, 0.0 if wish.tier == "T0" else QUANTUM_HU)
+    corrector = Corrector(
+        region, factor, noise, patch, rule, found.noise_rms, 0.0 if wish.tier == "T0" else QUANTUM_HU
+    )
     clock.stage("maps", "mapping lesions")
     setting = _setting(found, corrector)
     clock.stage("")
-    return Prepared(setting, corrector, GENERATORS[wish.generator](region, noise, patch), found.noise_source, clock.seconds)
+    return Prepared(
+        setting,
+        corrector,
+        GENERATORS[wish.generator](region, noise, patch),
+        found.noise_source,
+        clock.seconds,
+    )
 
 
 def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
@@ -183,7 +214,9 @@ def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[f
 
     The re-scans are noisy inside and outside the region: it is the patient who is scanned again, not the region.
     """
-    seeds = RowSeeds(0, "re-scan", str(region.box))  # a family of their own: σ_out does not depend on the user's seed
+    seeds = RowSeeds(
+        0, "re-scan", str(region.box)
+    )  # a family of their own: σ_out does not depend on the user's seed
     top, left = region.context_box.y0 - covariance.area.y0, region.context_box.x0 - covariance.area.x0
     height, width = region.context_box.shape
     anatomy = clean[region.context_box.slices]
@@ -192,7 +225,9 @@ def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[f
     with torch.inference_mode():
         for start in range(0, RESCANS, region.images_per_pass):
             drawn = covariance.draw(range(start, min(start + region.images_per_pass, RESCANS)), seeds)
-            noise = torch.from_numpy(np.ascontiguousarray(drawn[:, top : top + height, left : left + width])).to(anatomy.device)
+            noise = torch.from_numpy(
+                np.ascontiguousarray(drawn[:, top : top + height, left : left + width])
+            ).to(anatomy.device)
             scans = (anatomy + noise)[:, None]
             outputs.append(region.look(scans, OUTPUT)[..., rows, columns])
             if region.representation.unit == "relative":
@@ -211,7 +246,9 @@ def _setting(found: Survey, corrector: Corrector) -> Setting:
     eta, lesion = lesion_map(corrector, spacing_mm=found.volume.spacing[1])
     scalars = {
         "sigma_out_hu": corrector.rule.sigma_out_hu,
-        "sigma_noise_hu": float(np.sqrt(np.mean(found.covariance.part(found.covariance.total_sigma, region.box) ** 2))),
+        "sigma_noise_hu": float(
+            np.sqrt(np.mean(found.covariance.part(found.covariance.total_sigma, region.box) ** 2))
+        ),
         "chi2_per_n_scan": float(corrector.chi2_per_n(region.scan)[0]),
         "d_eff": factor.d_eff,
         "free_share": 1.0 - factor.d_eff / factor.pixels,

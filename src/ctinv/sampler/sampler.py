@@ -92,7 +92,10 @@ class InvarianceSampler:
         """What the request means on this scan, from the last call if it is the same."""
         place = _place(volume, box)
         if self._survey is None or self._survey[0] != place:
-            self._survey = (place, survey(self.denoiser, volume, box, self.wish, device=self.device, progress=progress))
+            self._survey = (
+                place,
+                survey(self.denoiser, volume, box, self.wish, device=self.device, progress=progress),
+            )
         return self._survey[1]
 
     def prepare(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Prepared:
@@ -104,7 +107,9 @@ class InvarianceSampler:
             self._prepared = (place, prepare(found, self.wish, progress=progress))
         return self._prepared[1]
 
-    def provenance(self, volume: Volume, box: Box, *, n: int, seed: int, progress: Progress | None = None) -> Provenance:
+    def provenance(
+        self, volume: Volume, box: Box, *, n: int, seed: int, progress: Progress | None = None
+    ) -> Provenance:
         """The record of a request; the scan is surveyed for it, as ε and C belong to it."""
         found = self.survey(volume, box, progress=progress)
         rule = found.rule
