@@ -25,6 +25,7 @@ from torch import Tensor
 
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
+from ctinv.fibre.measure import measure, rms
 from ctinv.fibre.region import Region
 from ctinv.fibre.relinearise import relinearised_step
 from ctinv.fibre.rows import TARGET, RowSeeds
@@ -90,14 +91,6 @@ class Corrector:
         """(B,) χ²/n of (B, 1, h, w) patches given the surroundings."""
         return self.noise.chi2(_columns(patches - self.clean)) / self.factor.pixels
 
-    def rms(self, errors: Tensor) -> Tensor:
-        """(B,) the larger RMS of (B, C, H', W') errors over the region and over the region with its halo."""
-        rows, columns = self.region.halo
-        square = errors.square()
-        return torch.maximum(
-            square.mean(dim=(1, 2, 3)), square[..., rows, columns].mean(dim=(1, 2, 3))
-        ).sqrt()
-
     def _targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
         """(m, B) ε·η."""
         outputs = self.region.reference[0].numel()
@@ -120,7 +113,7 @@ class _Block:
 
     def __post_init__(self) -> None:
         raw, _ = self.corrector.region.errors(self.candidates)
-        self.raw_rmse = self.corrector.rms(raw)
+        self.raw_rmse = rms(self.corrector.region, raw)
         scan = self.corrector.region.scan.expand_as(self.candidates).clone()
         # The scan itself is the start: it has no error, and it is no sample, so its rank is infinite.
         self.x_tilde, self.output_error = scan, torch.zeros_like(raw)
@@ -165,7 +158,7 @@ class _Block:
         for _ in range(3):
             proposal = self._rounded(proposal)
             output, inner = self.corrector.region.errors(proposal)
-            rank = self.corrector.rms(inner)
+            rank = rms(self.corrector.region, inner)
             better = open_rows & (rank < self.rank)
             self._keep(better, proposal, output, inner, rank, step)
             open_rows = open_rows & ~better & torch.isfinite(self.rank)
@@ -191,15 +184,8 @@ class _Block:
         self.passed = torch.tensor([self._met(index) for index in range(len(self.rows))])
 
     def _measures(self, index: int) -> dict[str, float]:
-        magnitude = self.output_error[index].abs()
-        rows, columns = self.corrector.region.halo
-        p99 = max(float(_quantile(magnitude)), float(_quantile(magnitude[..., rows, columns])))
-        return {
-            "error": float(self.rank[index]) / self.corrector.noise_rms,
-            "rmse_hu": float(self.corrector.rms(self.output_error[index : index + 1])),
-            "max_hu": float(magnitude.max()),
-            "p99_hu": p99,
-        }
+        corrector = self.corrector
+        return measure(corrector.region, self.output_error[index], self.tap_error[index], corrector.noise_rms)
 
     def _met(self, index: int) -> bool:
         rule = self.corrector.rule
@@ -232,8 +218,3 @@ class _Block:
 def _columns(images: Tensor) -> Tensor:
     """(B, C, H, W) images as (C·H·W, B) columns."""
     return images.reshape(len(images), -1).T
-
-
-def _quantile(magnitude: Tensor) -> Tensor:
-    flat = magnitude.reshape(-1)
-    return flat.kthvalue(max(1, round(0.99 * flat.numel()))).values

@@ -3,7 +3,7 @@
 f(x) is projected, every ray gets the variance that its photons and the electronics give it, and that variance is
 propagated through filtered back-projection. What a Monte Carlo of re-noised scans would estimate is thereby known
 exactly: the σ map pixel by pixel and the noise power spectrum at the region. The residual x - f(x) is never used: it
-lacks what f keeps.
+lacks what f keeps. Only near the Nyquist frequency the spectrum is taken from the scan (`ctinv.fibre.sharpness`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from scipy import fft
 
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import ROUNDING_VARIANCE, Covariance
+from ctinv.fibre.sharpness import sharp_share
 from ctinv.simulate.dose import counts, fit_photons, line_integrals, photons_from_tags
 from ctinv.simulate.geometry import ParallelGeometry
 from ctinv.simulate.low_dose import ELECTRONIC_NOISE, HU_PER_MU, scan_variance
 from ctinv.simulate.projector import fbp_autocovariance, fbp_variance
 from ctinv.volume import Box, Volume
 
-KERNEL = "hann"
+KERNEL, SHARP = "hann", "ramp"
 
 
 def photons_of(scan: Volume, photons: float | None) -> tuple[float, str]:
@@ -69,16 +70,21 @@ def noise_covariance(
     number, dose = photons_of(scan, photons)
     expected = counts(line_integrals(clean, geometry), geometry, photons=number)
     variance = scan_variance(expected)
-    flat = Box(0, area.y0, area.y1, area.x0, area.x1)
-    sigma = HU_PER_MU * np.sqrt(fbp_variance(variance, geometry, kernel=KERNEL, box=flat).astype(np.float64))
+    whole = HU_PER_MU * np.sqrt(fbp_variance(variance, geometry, kernel=KERNEL).astype(np.float64))
     centre = ((area.y0 + area.y1) // 2, (area.x0 + area.x1) // 2)
-    spectrum = _spectrum(variance, geometry, centre, max(area.shape))
+    soft, sharp = (
+        _spectrum(variance, geometry, centre, max(area.shape), kernel) for kernel in (KERNEL, SHARP)
+    )
+    share = sharp_share(scan.hu[0], clean, whole, soft, sharp, white=ROUNDING_VARIANCE)
+    sigma = np.sqrt(1.0 + share) * whole[area.slices]
+    spectrum = (soft + share * sharp) / (1.0 + share)
     source = {
         "source": "projection-domain re-noising of f(x)",
         "photons": number,
         "dose": dose,
         "electronic_noise": ELECTRONIC_NOISE,
         "kernel": KERNEL,
+        "sharp_share": share,
         "sigma_hu": float(np.sqrt(np.mean(sigma**2))),
         "white_variance_hu2": ROUNDING_VARIANCE,
     }
@@ -86,16 +92,18 @@ def noise_covariance(
 
 
 def _spectrum(
-    variance: NDArray[np.float32], geometry: ParallelGeometry, centre: tuple[int, int], extent: int
+    variance: NDArray[np.float32],
+    geometry: ParallelGeometry,
+    centre: tuple[int, int],
+    extent: int,
+    kernel: str,
 ) -> NDArray[np.float64]:
     """Power spectrum of mean 1 on a torus that holds the area and the reach of the correlation."""
     size = fft.next_fast_len(extent + 32)
     size += size % 2
     half = size // 2
-    covariance = fbp_autocovariance(variance, geometry, at=centre, radius=half, kernel=KERNEL).astype(
-        np.float64
-    )
-    torus = np.roll(covariance[:size, :size], (-half, -half), axis=(0, 1))
+    covariance = fbp_autocovariance(variance, geometry, at=centre, radius=half, kernel=kernel)
+    torus = np.roll(covariance[:size, :size].astype(np.float64), (-half, -half), axis=(0, 1))
     power = np.clip(np.real(fft.fft2(torus)), 0.0, None)
     power[0, 0] = min(power[0, 0], np.mean(power[[0, 1, -1, 0], [1, 0, 0, -1]]))
     return np.asarray(power / power.mean())

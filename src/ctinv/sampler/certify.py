@@ -1,0 +1,91 @@
+"""Certify a stored study again, trusting only its images.
+
+f and Φ are computed anew on every stored sample. The unit of NFE (σ_out), χ²/n and the raw errors belong to the noise
+model and to candidates that are not stored; they are carried over and named here for what they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from ctinv.denoiser import Denoiser
+from ctinv.errors import StoreError
+from ctinv.fibre.measure import measure
+from ctinv.fibre.region import Region
+from ctinv.fibre.tiers import Certificate, TierRule
+from ctinv.representation import Representation
+from ctinv.sampler.samples import Samples
+from ctinv.sampler.store import Store
+from ctinv.volume import Box
+
+ABSOLUTE_HU = 2e-3  # twice the float32 repeatability of f between machines
+RELATIVE = 2e-3
+_FIGURES = ("error", "rmse_hu", "max_hu", "p99_hu")
+
+
+def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certificate], bool]:
+    """Feed every sample of a study back.
+
+    Args:
+        study: The study.
+        denoiser: Its denoiser, on the device to compute on.
+
+    Returns:
+        New certificates in the order of the rows, and whether the stored ones agree with them: errors within 0.002 HU or
+        0.2 %, and the verdict that follows from the errors.
+
+    Raises:
+        StoreError: The stored surroundings do not fit the denoiser or the stored scan.
+    """
+    setting, provenance = study.setting, study.provenance
+    region = _region(study, denoiser)
+    rule = TierRule(
+        provenance.tier,
+        relative=provenance.tolerance_unit == "relative",
+        window_hu=provenance.window_hu,
+        sigma_out_hu=setting.scalars["sigma_out_hu"],
+    )
+    unit = 2.0**0.5 * rule.sigma_out_hu
+    found, agree = [], True
+    for batch in study.batches():
+        patches = torch.from_numpy(np.ascontiguousarray(batch.x_tilde))[:, None].to(region.context.device)
+        output, inner = region.errors(patches)
+        for index, stored in enumerate(batch.certificates):
+            figures = measure(region, output[index], inner[index], setting.scalars["noise_rms"])
+            verdict = {"tier": rule.best(**figures), "passed": rule.met(rule.asked, **figures)}
+            new = Certificate(**{**asdict(stored), **figures, "nfe": figures["rmse_hu"] / unit, **verdict})
+            agree = agree and _same(stored, new, rule)
+            found.append(new)
+    return found, agree
+
+
+def _region(study: Store | Samples, denoiser: Denoiser) -> Region:
+    setting = study.setting
+    box, around = Box.parse(study.provenance.box), setting.context_box
+    local = Box(0, box.y0 - around.y0, box.y1 - around.y0, box.x0 - around.x0, box.x1 - around.x0)
+    if not np.array_equal(setting.context[local.slices], setting.volume.hu[0]):
+        raise StoreError(
+            "the scan stored in this study differs from its surroundings; the study was changed."
+        )
+    device = next(denoiser.parameters()).device
+    context = torch.from_numpy(np.ascontiguousarray(setting.context)).to(device)
+    region = Region.in_slice(Representation(denoiser, study.provenance.tap), context, local)
+    if region.output_box.shape != setting.output_box.shape:
+        raise StoreError(
+            f"the study was made with another receptive field than that of {denoiser.name}; "
+            "name the denoiser it was made with."
+        )
+    return region
+
+
+def _same(stored: Certificate, new: Certificate, rule: TierRule) -> bool:
+    """Whether the stored figures are the new ones, and the stored verdict follows from them."""
+    close = all(
+        abs(getattr(stored, name) - getattr(new, name)) <= ABSOLUTE_HU + RELATIVE * abs(getattr(new, name))
+        for name in (*_FIGURES, "nfe")
+    )
+    figures = {name: getattr(stored, name) for name in _FIGURES}
+    return close and stored.tier == rule.best(**figures) and stored.passed == rule.met(rule.asked, **figures)
