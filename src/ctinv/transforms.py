@@ -23,9 +23,8 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from ctinv.denoiser import Denoiser
 from ctinv.errors import InputError
 from ctinv.simulate import simulate_low_dose
 from ctinv.volume import Box, Volume
@@ -133,7 +132,7 @@ class Denoised(MapTransform):
 
     Args:
         keys: Images in HU, replaced.
-        denoiser: As from `ctinv.load_denoiser`.
+        denoiser: HU to HU, (B, 1, H, W), as from `ctinv.load_denoiser`.
         batch_size: Slices per pass.
         allow_missing_keys: As in MONAI.
     """
@@ -141,7 +140,7 @@ class Denoised(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
-        denoiser: Denoiser,
+        denoiser: nn.Module,
         *,
         batch_size: int = 4,
         allow_missing_keys: bool = False,
@@ -159,7 +158,8 @@ class Denoised(MapTransform):
 
     @torch.no_grad()
     def _denoise(self, hu: NDArray[np.float32]) -> NDArray[np.float32]:
-        device = next(self.denoiser.parameters()).device
+        parameter = next(self.denoiser.parameters(), None)
+        device = "cpu" if parameter is None else parameter.device
         slices = torch.from_numpy(hu)[:, None].split(self.batch_size)
         done: NDArray[np.float32] = torch.cat([self.denoiser(part.to(device)).cpu() for part in slices])[
             :, 0

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ctinv.bundle.export import export_bundle
+from ctinv.bundle.export import export_bundle, export_run
 
-__all__ = ["export_bundle"]
+__all__ = ["export_bundle", "export_run"]

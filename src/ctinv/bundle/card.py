@@ -18,7 +18,9 @@ def references(network: nn.Module) -> list[str]:
     return [" ".join(line.strip() for line in tail.strip().splitlines())] if found else []
 
 
-def model_card(about: Mapping[str, Any], network: nn.Module, training: Mapping[str, Any] | None) -> str:
+def model_card(
+    about: Mapping[str, Any], network: nn.Module, training: Mapping[str, Any] | None, data_source: str = ""
+) -> str:
     """docs/README.md of a bundle, in Markdown."""
     size = sum(parameter.numel() for parameter in network.parameters())
     summary = (inspect.getdoc(type(network)) or "").partition("\n\n")[0].replace("\n", " ")
@@ -42,6 +44,7 @@ python -m monai.bundle run --config_file configs/inference.json --bundle_root . 
 
 Taps: `input`, {", ".join(f"`{tap}`" for tap in about["taps"])}, `output`.""",
         *(_training(training) if training else ["## Training\n\nNot recorded."]),
+        *([f"## Data\n\n{data_source}"] if data_source else []),
         "## Limits",
         """A subject for the study of invariances, trained on two patients; not a product, not for diagnosis. The low dose
 is simulated from one scan per patient, whose own noise the full-dose side still carries, so that no denoiser can

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ctinv.bundle.card import model_card, references
@@ -44,6 +45,7 @@ def export_bundle(
     arguments: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
     license_text: str = UNLICENSED,
+    data_source: str = "",
     version: str = "0.1.0",
 ) -> Path:
     """Write a bundle folder whole or not at all; an older bundle in its place is replaced.
@@ -58,6 +60,7 @@ def export_bundle(
         arguments: Literal arguments of the network's class.
         training: Report of `ctinv.training.train_denoiser`; its figures go into the model card.
         license_text: Content of LICENSE.
+        data_source: Where the training data come from and under which terms.
         version: Of the bundle.
 
     Raises:
@@ -81,16 +84,53 @@ def export_bundle(
         "weights_sha256": {key: hashlib.sha256(content).hexdigest() for key, content in files.items()},
         "training": _training_facts(training),
     }
-    metadata = _metadata(about, network, version)
+    metadata = _metadata(about, network, version, data_source)
     contents = {
         "LICENSE": license_text.encode(),
         "configs/metadata.json": _json(metadata),
         "configs/inference.json": _json(_inference(definition, mean, std)),
-        "docs/README.md": model_card(about, network, training).encode(),
+        "docs/README.md": model_card(about, network, training, data_source).encode(),
         **{f"models/{key}": content for key, content in files.items()},
     }
     _write_folder(folder, contents)
     return folder
+
+
+def export_run(
+    run: Path, folder: Path, *, license_text: str, data_source: str, version: str = "0.1.0"
+) -> Path:
+    """Write the bundle of a finished training again, with a licence and the source of its data, to be shipped.
+
+    Args:
+        run: Folder that `ctinv.training.train_denoiser` wrote, with report.json and best.safetensors.
+        folder, license_text, data_source, version: As in `export_bundle`.
+
+    Raises:
+        InputError: The run is not finished.
+    """
+    try:
+        report = json.loads((run / "report.json").read_text(encoding="utf-8"))
+        tensors = load_file(run / "best.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise InputError(f"{run.name} holds no finished training; let it run to its end first.") from error
+    config = report["config"]
+    spec = NETWORKS[config["network"]]
+    with torch.device("meta"):
+        network = spec.network()
+    network.load_state_dict(tensors, strict=True, assign=True)
+    return export_bundle(
+        folder,
+        network=network,
+        target=config["network"],
+        name=config["name"],
+        mean=config["mean"],
+        std=config["std"],
+        taps=spec.taps,
+        training=report,
+        license_text=license_text,
+        data_source=data_source,
+        version=version,
+    )
 
 
 def _training_facts(training: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -102,7 +142,7 @@ def _training_facts(training: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**facts, "best_step": training["best"]["step"], "figures": training["figures"]}
 
 
-def _metadata(about: Mapping[str, Any], network: nn.Module, version: str) -> dict[str, Any]:
+def _metadata(about: Mapping[str, Any], network: nn.Module, version: str, data_source: str) -> dict[str, Any]:
     """MONAI's metadata, after its schema of 2024-07-25, with the block ``ctinv`` beside it."""
     tensor = {
         "type": "image",
@@ -136,6 +176,8 @@ def _metadata(about: Mapping[str, Any], network: nn.Module, version: str) -> dic
         "description": f"{type(network).__name__}: low-dose to full-dose CT, slice by slice; for study only.",
         "authors": "The napari-ctinv developers",
         "copyright": "Copyright (c) 2026, the napari-ctinv developers",
+        **({"data_source": data_source} if data_source else {}),
+        "data_type": "CT in Hounsfield units",
         "intended_use": "Study of what a denoiser ignores. Not for diagnosis.",
         "references": references(network),
         "network_data_format": {
