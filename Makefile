@@ -7,6 +7,7 @@
 #   make lint           ruff, mypy, import-linter and the plugin manifest
 #   make test-core      tests of the core, without Qt
 #   make test-plugin    tests of the plugin, in a virtual screen
+#   make picture        the demo, and its picture and figures into docs/img for the README
 #   make clean          everything that can be made again, the environment included
 
 SHELL := /bin/bash
@@ -23,26 +24,32 @@ NO_QT := -p no:napari -p no:xvfb -p no:pytest-qt
 PLUGIN_TESTS := tests/plugin tests/gui
 PYTEST := $(BIN)/python -m pytest --cov --cov-report=
 
-.PHONY: demo test lint test-core test-plugin install clean
+.PHONY: demo picture test lint test-core test-plugin install clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
 	$(BIN)/ctinv demo --out "$(OUT)" $(if $(filter 0,$(VIEW)),--no-view,--view)
+
+picture: $(INSTALLED)
+	rm -rf out/picture
+	$(BIN)/ctinv demo --out out/picture --no-view
+	cp out/picture/overview.png out/picture/overview.json docs/img/
 
 test: lint test-core test-plugin
 	$(BIN)/python -m coverage report --skip-covered --skip-empty
 
 install: $(INSTALLED)
 
-# The manifest is copied on installation, so a change of it needs an installation too.
+# The manifest is copied on installation, so a change of it needs an installation too. hatchling is there because
+# the wheel test builds without an isolated environment.
 $(INSTALLED): pyproject.toml constraints.txt napari.yaml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: ctinv needs Python 3.11 or newer; name one with make PYTHON=python3.12 $(MAKECMDGOALS)."; exit 1; }
+	@echo "installing into $(VENV); the first time takes some minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	# hatchling: the wheel test builds without an isolated environment
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev 'hatchling>=1.27' -e '.[all,bundle,train]'
+	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq -c constraints.txt torch
+	$(BIN)/python -m pip install -qq -c constraints.txt --group dev 'hatchling>=1.27' -e '.[all,bundle,train]'
 	touch $(INSTALLED)
 
 lint: $(INSTALLED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -75,6 +76,18 @@ def command_lines(page: str) -> list[list[str]]:
     return [(block or inline).split() for block, inline in found if (block or inline) != "ctinv demo"] + [
         ["ctinv", "demo"]
     ]
+
+
+def test_figures_of_the_readme_are_those_of_its_picture() -> None:
+    """The text beside the picture, against the JSON that was written with it (`make picture`)."""
+    found = json.loads((ROOT / "docs/img/overview.json").read_text(encoding="utf-8"))["summary"]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert found["passed"] == found["n"] == 250
+    rmse = found["rmse_hu"]
+    assert f"by {rmse['mean']:.2f} HU RMS, {rmse['max']:.2f} HU at worst" in text
+    assert f"only {found['spread_hu']:.0f} HU is free" in text
+    assert f"error is {found['nfe_raw']:.2f} of what" in text
+    assert f"against {found['nfe']:.2g} after" in text
 
 
 @pytest.mark.parametrize("page", PAGES)
