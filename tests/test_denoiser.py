@@ -12,9 +12,12 @@ from torch import nn
 
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError, ModelError
+from ctinv.io.dicom import read_series
 from ctinv.networks import NETWORKS
 from ctinv.networks.load import find_by_hash, load_network, shipped
 from ctinv.representation import Representation
+from ctinv.resources import ct_folder
+from ctinv.training.evaluate import body_rmse
 from ctinv.training.start import build
 
 
@@ -122,3 +125,12 @@ def test_loading_imports_no_monai():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.home()
     )
     assert answer.stdout.strip() == "False"
+
+
+def test_the_shipped_denoisers_beat_the_low_dose_scan_on_the_shipped_ct():
+    """By a fifth in RMSE over the body; they were trained on this patient, so this checks them, not their worth."""
+    low, full = (read_series(ct_folder() / dose).hu[8] for dose in ("quarter_dose", "full_dose"))
+    for name in ("cnn10", "wganvgg"):
+        with torch.no_grad():
+            denoised = load_denoiser(name)(torch.from_numpy(low.copy())[None, None])[0, 0].numpy()
+        assert body_rmse(denoised, full) < 0.8 * body_rmse(low, full), name
