@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ctinv.errors import ModelError
-from ctinv.training.checkpoint import load_checkpoint, save_checkpoint
+from ctinv.errors import ModelError, ResourceError
+from ctinv.training.checkpoint import load_checkpoint, save_checkpoint, write_atomic
 from ctinv.training.data import step_generator
 from ctinv.training.fit import Batch, Ema, cosine, fit
 from ctinv.training.start import build
@@ -238,3 +240,21 @@ def test_the_start_is_near_the_identity_and_a_pure_function_of_the_seed(network:
         for a, b in zip(model.parameters(), build(network, seed=5).parameters(), strict=True)
     )
     assert not torch.equal(next(model.parameters()), next(build(network, seed=6).parameters()))
+
+
+def test_a_full_disk_gets_one_sentence_and_keeps_the_older_file(tmp_path: Path):
+    path = tmp_path / "old.bin"
+    write_atomic(path, b"old")
+    code = f"""
+import resource, signal
+from pathlib import Path
+from ctinv.training.checkpoint import write_atomic
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_atomic(Path({str(path)!r}), bytes(5000))
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ResourceError.__name__ in answer.stderr
+    assert "old.bin could not be written (File too large)" in answer.stderr
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["old.bin"]

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from ctinv.bundle.card import model_card, references
-from ctinv.errors import InputError
+from ctinv.errors import InputError, ResourceError
 from ctinv.networks import NETWORKS
 
 SCHEMA = (
@@ -65,6 +65,7 @@ def export_bundle(
 
     Raises:
         InputError: The target is not in the registry, or the folder exists and is no bundle.
+        ResourceError: The disk is full or the place cannot be written; an older bundle stays.
     """
     if target not in NETWORKS:
         raise InputError(f"the network {target!r} is unknown; choose one of {', '.join(NETWORKS)}.")
@@ -280,6 +281,10 @@ def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
+    except OSError as error:
+        raise ResourceError(
+            f"the bundle {folder.name} could not be written ({error.strerror}); free some space or choose another folder."
+        ) from error
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)

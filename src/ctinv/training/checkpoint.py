@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ctinv.errors import ModelError
+from ctinv.errors import ModelError, ResourceError
 from ctinv.training.fit import Ema
 
 
@@ -30,7 +30,11 @@ class Checkpoint:
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: temporary name in the same folder, fsync, rename."""
+    """Write a file whole or not at all: temporary name in the same folder, fsync, rename.
+
+    Raises:
+        ResourceError: The disk is full or the folder cannot be written; an older file stays.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
@@ -38,6 +42,10 @@ def write_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        raise ResourceError(
+            f"{path.name} could not be written ({error.strerror}); free some space or choose another folder."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

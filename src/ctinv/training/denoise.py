@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from ctinv.bundle import export_bundle
-from ctinv.errors import ModelError
+from ctinv.errors import InputError, ModelError
 from ctinv.networks import NETWORKS
 from ctinv.training.checkpoint import load_checkpoint, save_checkpoint, write_atomic
 from ctinv.training.config import DenoiserConfig
@@ -153,7 +153,12 @@ def train_denoiser(
     config = DenoiserConfig.read(config_path)
     train, validate = open_pairs(data_folder, config.train), open_pairs(data_folder, config.validate)
     test = open_pairs(data_folder, config.test)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the output folder {out.name} cannot be made ({error.strerror}); choose another."
+        ) from error
     run = _Run(config, validate, out, progress)
     start = run.resume() if resume else 0
     result = fit(
