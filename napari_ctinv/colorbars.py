@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from napari_ctinv.layers import layer_info
+from napari_ctinv.layers import LayerTuple, layer_info
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
 _watched: WeakSet[Any] = WeakSet()
+
+
+def add_layers(viewer: ViewerModel, layers: Iterable[LayerTuple]) -> list[Layer]:
+    """Add layer tuples on top, maps with their colour bar; older layers of the same name stay."""
+    from napari.layers import Layer
+
+    show_in(viewer)
+    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]
 
 
 def show_in_current_viewer() -> None:
@@ -38,4 +48,5 @@ def _on_inserted(event: Any) -> None:
 def _show(layer: Any) -> None:
     if layer_info(layer.metadata).get("colorbar") and hasattr(layer, "colorbar"):
         layer.colorbar.position = "bottom_right"  # the name stands at the top
+        layer.colorbar.size = (15, 110)
         layer.colorbar.visible = True

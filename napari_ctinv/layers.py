@@ -254,10 +254,10 @@ def _ceiling(values: NDArray[np.float32]) -> float:
 
 
 def _colormap(name: str) -> Any:
-    """napari's own map, or magma run backwards so that a blind spot (η = 0) is what shines."""
+    """napari's own map, or viridis run backwards so that a blind spot (η = 0) is what shines."""
     if name != "blindness":
         return name
     from napari.utils import Colormap
     from napari.utils.colormaps import ensure_colormap
 
-    return Colormap(ensure_colormap("magma").colors[::-1], name="blindness", nan_color=(0, 0, 0, 0))
+    return Colormap(ensure_colormap("viridis").colors[::-1], name="blindness", nan_color=(0, 0, 0, 0))

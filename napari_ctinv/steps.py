@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,13 +100,13 @@ class SampleWork:
     def __init__(self, request: SampleRequest) -> None:
         self.request = request
         self.study: Store | None = None
+        self.summary: dict[str, Any] = {}
 
     def steps(self, report: Report) -> Iterator[Store]:
         """Yields the study, opened anew, whenever more samples are finished in it."""
         report("loading the network", UNKNOWN)
-        from ctinv.sampler.run import sample_into
-
         from ctinv.sampler import Store
+        from ctinv.sampler.run import sample_into
 
         request = self.request
         sampler = _sampler(request)
@@ -126,7 +126,10 @@ class SampleWork:
 
     def finish(self) -> list[LayerTuple]:
         """The maps over the finished samples."""
-        return map_layers(self.study) if self.study is not None and self.study.certificates else []
+        if self.study is None or not self.study.certificates:
+            return []
+        self.summary = self.study.summary()
+        return map_layers(self.study)
 
 
 def _other_scan(part: Volume, hu: NDArray[np.float32]) -> Volume:

@@ -7,6 +7,7 @@ worker threads, so that napari knows of it and ends it when the viewer closes.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import threading
@@ -15,10 +16,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from napari.qt.threading import GeneratorWorker, create_worker
 from napari.utils import progress
-from qtpy.QtCore import QEventLoop, QObject, QTimer, Signal
+from qtpy.QtCore import QEventLoop, QObject, QThreadPool, QTimer, Signal
 
 from ctinv.errors import CtinvError
 from napari_ctinv.layers import LayerTuple
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 Report = Callable[[str, float], None]
 
 REPORT_EVERY_S = 0.1
+EXIT_WAIT_S = 30.0
 KEPT = "Everything finished so far is kept."
 
 
@@ -145,6 +148,20 @@ class _StoppableWorker(GeneratorWorker):
         self.wish.stop(results=False)
 
 
+_started: WeakSet[Job] = WeakSet()
+
+
+@atexit.register
+def _leave_no_run_behind() -> None:
+    """Let runs end before Python takes their Qt objects away, which would abort the process."""
+    running = [job for job in _started if job.running]
+    for job in running:
+        job.abandon()
+    pool = QThreadPool.globalInstance()
+    if running and pool is not None:
+        pool.waitForDone(int(1000 * EXIT_WAIT_S))
+
+
 class Job(QObject):
     """One run in a thread.
 
@@ -174,6 +191,7 @@ class Job(QObject):
 
     def start(self) -> None:
         """Begin; returns at once."""
+        _started.add(self)
         self._worker.start()
 
     @property
@@ -194,7 +212,7 @@ class Job(QObject):
         """Ask to stop because nobody will look at results any more."""
         self._wish.stop(results=False)
 
-    def wait(self, timeout_s: float = 600.0) -> Outcome:
+    def wait(self, timeout_s: float | None = None) -> Outcome:
         """Keep the interface alive until the run has ended, for scripts and tests.
 
         Raises:
@@ -202,7 +220,8 @@ class Job(QObject):
         """
         loop = QEventLoop()
         self.ended.connect(loop.quit)
-        QTimer.singleShot(int(1000 * timeout_s), loop.quit)
+        if timeout_s is not None:
+            QTimer.singleShot(int(1000 * timeout_s), loop.quit)
         if self.running:
             loop.exec()
         if self.outcome is None:

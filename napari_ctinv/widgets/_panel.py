@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from magicgui.widgets import Container
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
+    QComboBox,
     QHBoxLayout,
     QLabel,
     QProgressBar,
@@ -21,8 +22,8 @@ from qtpy.QtWidgets import (
 )
 
 from ctinv.errors import CtinvError
-from napari_ctinv.colorbars import show_in
-from napari_ctinv.layers import LayerTuple, layer_info
+from napari_ctinv.colorbars import add_layers
+from napari_ctinv.layers import layer_info
 from napari_ctinv.worker import Job, Outcome, Work
 
 if TYPE_CHECKING:
@@ -48,13 +49,13 @@ class Panel(QWidget):
         self.viewer = viewer
         self.title = title
         self.job: Job | None = None
-        show_in(viewer)
         self.button = QPushButton(title)
         self.button.clicked.connect(self.run_or_cancel)
         self.bar = QProgressBar()
         self.bar.setVisible(False)
         self.status = QLabel("")
         self.status.setWordWrap(True)
+        self.status.setVisible(False)
 
     def make_work(self) -> Work:
         """The work that the form describes.
@@ -73,6 +74,7 @@ class Panel(QWidget):
     def show_form(self, form: Container, *below: QWidget) -> None:
         """Lay out the form, the button, progress and further widgets in one scrollable column."""
         self.form = form
+        _let_shrink(form)
         column = QWidget()
         layout = QVBoxLayout(column)
         layout.setContentsMargins(4, 4, 12, 4)
@@ -94,7 +96,7 @@ class Panel(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(column)
-        scroll.setMinimumWidth(max(COLUMN_WIDTH, column.minimumSizeHint().width() + 16))
+        scroll.setMinimumWidth(COLUMN_WIDTH)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
@@ -141,12 +143,16 @@ class Panel(QWidget):
             self.button.setEnabled(False)
             self.job.cancel()
 
-    def add_layers(self, layers: list[LayerTuple]) -> list[Layer]:
-        """Add layers on top, under new names; older results stay."""
-        return [self.viewer.add_layer(Layer.create(*layer)) for layer in layers]
+    def event(self, event: QEvent | None) -> bool:
+        """A widget that is taken out of its window leaves no run behind."""
+        taken_out = event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None
+        job: Job | None = getattr(self, "job", None)  # Qt sends events while __init__ still runs
+        if taken_out and job is not None:
+            job.abandon()
+        return bool(super().event(event))
 
     def _on_progress(self, text: str, fraction: float) -> None:
-        self.status.setText(text)
+        self._say(text)
         unknown = math.isnan(fraction)
         self.bar.setRange(0, 0 if unknown else 100)
         if not unknown:
@@ -162,14 +168,26 @@ class Panel(QWidget):
         self.button.setText(self.title)
         self.button.setEnabled(True)
         self.bar.setVisible(False)
-        self.status.setText("")
-        self.on_end(outcome, self.add_layers(outcome.layers))
+        self._say("")
+        self.on_end(outcome, add_layers(self.viewer, outcome.layers))
         if outcome.state == "failed":
             self._tell_failure(outcome.message)
 
+    def _say(self, text: str) -> None:
+        self.status.setText(text)
+        self.status.setVisible(bool(text))
+
     def _tell_failure(self, message: str) -> None:
-        self.status.setText(message)
+        self._say(message)
         show_error(message)
+
+
+def _let_shrink(form: Container) -> None:
+    """A long layer name must not make the form wider than its column."""
+    for field in form:
+        if isinstance(field.native, QComboBox):
+            field.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            field.native.setMinimumContentsLength(8)
 
 
 def _may_be_ct(layer: Layer) -> bool:

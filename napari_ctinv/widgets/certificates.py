@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
@@ -73,12 +73,24 @@ def cells(certificate: Certificate) -> tuple[str, ...]:
     )
 
 
-def summary_line(certificates: Sequence[Certificate], *, tier: str, spread_hu: float | None = None) -> str:
-    """One line over the table: how many hold, how well, and how far apart they are."""
-    if not certificates:
-        return "no sample is finished yet"
+def progress_line(certificates: Sequence[Certificate], *, tier: str) -> str:
+    """One line over the table while samples arrive: how many hold."""
     passed = sum(certificate.passed for certificate in certificates)
-    mean = sum(certificate.rmse_hu for certificate in certificates) / len(certificates)
-    worst = max(certificate.rmse_hu for certificate in certificates)
-    line = f"{passed} of {len(certificates)} at {tier} · RMSE {mean:.3f} HU, worst {worst:.3f} HU"
-    return line if spread_hu is None else f"{line} · spread {spread_hu:.1f} HU"
+    return f"{passed} of {len(certificates)} at {tier}"
+
+
+def summary_line(summary: Mapping[str, Any]) -> str:
+    """What was found, from a study's summary: how many hold, how well, how far apart, and how like a scan."""
+    rmse = summary["rmse_hu"]
+    lines = [
+        f"{summary['passed']} of {summary['n']} at {summary['tier']}",
+        f"RMSE {_number(rmse['mean'], '.3f', ' HU')}, worst {_number(rmse['max'], '.3f', ' HU')}",
+        f"spread {_number(summary['spread_hu'], '.1f', ' HU')}, "
+        f"linear theory {_number(summary['spread_theory_hu'], '.1f', ' HU')}",
+        f"χ²/n {_number(summary['chi2_per_n'], '.3f')}, the scan itself {_number(summary['chi2_per_n_scan'], '.3f')}",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "unknown" if value is None else f"{value:{form}}{unit}"

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from ctinv.errors import InputError, ModelError
 from ctinv.volume import Box, Volume
 from napari_ctinv.catalogue import taps_of
+from napari_ctinv.colorbars import add_layers
 from napari_ctinv.compare import on_top_of_each_other, side_by_side
 from napari_ctinv.layers import fx_layer, outline_layer, sample_stack, samples_layer
 from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice
@@ -27,7 +28,7 @@ from napari_ctinv.widgets._choices import (
     path_edit,
 )
 from napari_ctinv.widgets._panel import Panel
-from napari_ctinv.widgets.certificates import CertificateTable, summary_line
+from napari_ctinv.widgets.certificates import CertificateTable, progress_line, summary_line
 from napari_ctinv.worker import Outcome
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class InvariancesWidget(Panel):
         self.samples, self.results = None, []
         self.table.clear_rows()
         self.line.setText("")
-        return SampleWork(request)
+        self._work = SampleWork(request)
+        return self._work
 
     def chosen_box(self, volume: Volume) -> Box:
         """The region in voxels of the volume: the drawn rectangle, or a part of the visible slice.
@@ -124,7 +126,7 @@ class InvariancesWidget(Panel):
             InputError: No scan is chosen, or the box lies outside it.
         """
         volume = volume_of(self._chosen_scan())
-        (outline,) = self.add_layers([outline_layer(volume, box)])
+        (outline,) = add_layers(self.viewer, [outline_layer(volume, box)])
         self.region.value = outline
         self.viewer.dims.set_point(self.viewer.dims.ndim - 3, outline.data_to_world([box.z, 0, 0])[0])
         return outline
@@ -140,11 +142,12 @@ class InvariancesWidget(Panel):
         if not certificates:
             return
         self.table.extend_to(certificates)
-        self.line.setText(summary_line(certificates, tier=item.provenance.tier))
+        self.line.setText(progress_line(certificates, tier=item.provenance.tier))
         if self.samples is None:
             fx, samples = fx_layer(item, window=self._window), samples_layer(item, window=self._window)
-            self.results = self.add_layers([fx, samples])
+            self.results = add_layers(self.viewer, [fx, samples])
             self.samples = self.results[-1]
+            self._outline_on_top()
             self.show_sample(0)
         elif len(self.samples.data) < len(certificates):
             self.samples.data = sample_stack(item)
@@ -155,11 +158,15 @@ class InvariancesWidget(Panel):
         if self.samples is None or self.samples not in layers:
             return
         layers.move(layers.index(self.samples), len(layers))
+        self._outline_on_top()
         layers.selection.active = self.samples
         self.results = [*self.results[:-1], *added, self.samples]
         self.compare.setEnabled(True)
-        if outcome.state == "cancelled":
-            self.line.setText(f"stopped; {self.table.rowCount()} samples are kept · {self.line.text()}")
+        line = summary_line(self._work.summary)
+        stopped = (
+            f"stopped; {self.table.rowCount()} samples are kept\n" if outcome.state == "cancelled" else ""
+        )
+        self.line.setText(stopped + line)
 
     def _chosen_scan(self) -> Image:
         layer = self.image.value
@@ -174,6 +181,12 @@ class InvariancesWidget(Panel):
         elif not on:
             on_top_of_each_other(self.viewer)
 
+    def _outline_on_top(self) -> None:
+        """The drawn region stays visible over its results."""
+        layers = self.viewer.layers
+        if self.region.value in layers:
+            layers.move(layers.index(self.region.value), len(layers))
+
     def _region_choices(self, _widget: Any = None) -> list[Any]:
         drawn = [
             (f"rectangle in {layer.name}", layer) for layer in self.viewer.layers if isinstance(layer, Shapes)
@@ -185,11 +198,11 @@ class InvariancesWidget(Panel):
         try:
             return taps_of(chosen) if chosen is not None else ["output"]
         except ModelError as error:
-            self.status.setText(str(error))
+            self._say(str(error))
             return ["output"]
 
     def _reset_taps(self, _value: Any = None) -> None:
-        self.status.setText("")
+        self._say("")
         self.tap.reset_choices()
 
     def _explain(self) -> None:

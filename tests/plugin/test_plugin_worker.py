@@ -9,8 +9,9 @@ import pytest
 from plugin_studies import make_certificate
 
 from ctinv.errors import ResourceError
+from ctinv.sampler import Store
 from napari_ctinv.layers import LayerTuple
-from napari_ctinv.widgets.certificates import cells, summary_line
+from napari_ctinv.widgets.certificates import cells, progress_line, summary_line
 from napari_ctinv.worker import Outcome, Report, Wish, guarded
 
 
@@ -120,5 +121,13 @@ def test_closing_the_generator_closes_the_core() -> None:
 def test_the_table_says_what_was_not_reached() -> None:
     assert cells(make_certificate(12)) == ("12", "0.320", "0.90", "0.030", "0.860", "T1")
     assert cells(make_certificate(3, passed=False))[-1] == "none, not reached"
-    line = summary_line([make_certificate(0), make_certificate(1, passed=False)], tier="T2")
-    assert line.startswith("1 of 2 at T2")
+    assert (
+        progress_line([make_certificate(0), make_certificate(1, passed=False)], tier="T2") == "1 of 2 at T2"
+    )
+
+
+def test_the_summary_stands_over_the_table(store: Store) -> None:
+    line = summary_line(store.summary())
+    spread = store.summary()["spread_hu"]
+    assert line.startswith(f"7 of 7 at T2\nRMSE 0.230 HU, worst 0.260 HU\nspread {spread:.1f} HU")
+    assert line.endswith("linear theory unknown\nχ²/n 0.860, the scan itself 0.860")
