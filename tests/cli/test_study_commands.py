@@ -257,3 +257,21 @@ def test_dimension_grows_as_the_tolerance_shrinks(ctinv: Run, scan: Path, bundle
         assert set(row["bands"]) == {"low", "mid", "high"}
     tiers = ctinv("dimension", scan, *options, "--json").json["dimension"]
     assert [row["name"] for row in tiers][:3] == ["T0", "T1", "T2"]
+
+
+def test_demo_goes_the_whole_way_and_a_second_time_for_free(
+    ctinv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a smaller region than `make demo`, with everything else as it is there."""
+    monkeypatch.setattr("ctinv.cli.demo.BOX", "8,184:200,160:176")
+    words = ("demo", "--n", 5, "--no-view", "--json", "--out", tmp_path / "out" / "demo")
+    first = ctinv(*words)
+    assert first.code == 0
+    assert (first.json["n"], first.json["passed"]) == (5, 5)
+    folder = tmp_path / "out" / "demo"
+    assert {path.name for path in folder.iterdir()} == {"study.zarr", "overview.png", "overview.json"}
+    again = ctinv(*words)
+    assert again.json["seconds"] == first.json["seconds"]  # of the run that sampled
+    assert again.json["rmse_hu"] == first.json["rmse_hu"]
+    checked = ctinv("certify", folder / "study.zarr", "--json")  # finds the shipped network by its weights
+    assert (checked.code, checked.json["agree"]) == (0, True)

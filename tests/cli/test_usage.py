@@ -76,6 +76,7 @@ def bad_requests(scan: Path, bundle: Path, folder: Path) -> dict[str, tuple[tupl
             ("train", "denoiser", "--config", "a.toml", "--data", folder, "--out", folder),
             "a.toml",
         ),
+        "no place to view": (("view", scan), "in mm"),
         "nothing to view": (("view", folder / "absent"), "absent"),
     }
 
@@ -125,8 +126,10 @@ def test_json_is_strict_and_knows_numpy() -> None:
 
 
 def test_view_without_napari_or_screen_says_so(
-    ctinv: Run, scan: Path, monkeypatch: pytest.MonkeyPatch
+    ctinv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    scan = tmp_path / "scan.nii"
+    scan.touch()
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr("sys.platform", "linux")

@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from ctinv.cli.app import command
+from ctinv.cli.app import command, exit_code_of
 from ctinv.cli.options import AsJson
-from ctinv.cli.outcome import Outcome
+from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.errors import CtinvError, InputError
 
 _HOW = "install it with pip install 'napari-ctinv[all]'"
@@ -32,6 +32,10 @@ def view(
     for path in paths:
         if not path.exists():
             raise InputError(f"there is no file or folder {path.name} to open.")
+        if path.suffix == ".npy":
+            raise InputError(
+                f"{path.name} does not say where it lies in mm; view a DICOM, NIfTI or NRRD scan."
+            )
     if not has_napari():
         raise CtinvError(f"napari is not installed; {_HOW}.")
     if not has_screen():
@@ -49,7 +53,10 @@ def open_napari(paths: Sequence[Path]) -> None:
         CtinvError: napari ended with an error.
     """
     # What napari prints goes to standard error: standard output belongs to our own result.
-    code = subprocess.run(napari_command(paths), stdout=sys.stderr.fileno(), check=False).returncode
+    try:
+        code = subprocess.run(napari_command(paths), stdout=sys.stderr.fileno(), check=False).returncode
+    except KeyboardInterrupt as stop:
+        raise Stopped("stopped; the window is closed.", exit_code=exit_code_of(stop)) from None
     if code != 0:
         raise CtinvError(f"napari ended with exit code {code}; its own message stands above.")
 
