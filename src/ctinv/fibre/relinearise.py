@@ -1,6 +1,6 @@
 """Levenberg-Marquardt steps with the Jacobian taken again, for candidates far from the scan (method §4, step 3).
 
-    d = -C J_kᵀ (J_k C J_kᵀ + λI)⁻¹ e,   λ = max(ε², (RMS(e)/2)²),
+    d = -C J_kᵀ (J_k C J_kᵀ + λI)⁻¹ e,   λ = (RMS(e)/2)², at least (ε/10)²,
 
 with J_k at the sample itself. It is solved in the form (C⁻¹ + J_kᵀJ_k/λ) d = -J_kᵀ e/λ without a matrix; the factor at the
 scan is the preconditioner, so that few iterations do where the two Jacobians resemble each other.
@@ -36,7 +36,7 @@ def relinearised_step(
         (B, 1, h, w) HU, the proposal.
     """
     jacobian = LocalJacobian(region, patches)
-    damping = torch.maximum(errors.square().mean(0) / 4.0, errors.new_tensor(factor.tolerance**2))
+    damping = (errors.square().mean(0) / 4.0).clamp_min((0.1 * factor.tolerance) ** 2)
     step = conjugate_gradients(
         lambda v: noise.precision(v) + jacobian.adjoint(jacobian.apply(v)) / damping,
         -jacobian.adjoint(errors) / damping,
