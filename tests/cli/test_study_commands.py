@@ -275,3 +275,17 @@ def test_demo_goes_the_whole_way_and_a_second_time_for_free(
     assert again.json["rmse_hu"] == first.json["rmse_hu"]
     checked = ctinv("certify", folder / "study.zarr", "--json")  # finds the shipped network by its weights
     assert (checked.code, checked.json["agree"]) == (0, True)
+
+
+def test_people_get_the_same_figures_as_tables(ctinv: Run, study: Path, scan: Path, bundle: Path) -> None:
+    stored = Store.open(study)
+    told = ctinv(*words(scan, bundle, study)[:-1])  # without --json
+    assert told.code == 0
+    assert "6 of 6 passed tier T2" in told.out
+    assert f"worst {stored.summary()['rmse_hu']['max']:.3g} HU" in told.out
+    checked = ctinv("certify", study, "--denoiser", bundle)
+    assert "certificates agree" in checked.out
+    about = ctinv("info", study)
+    assert stored.provenance.key() in about.out
+    options = ("--denoiser", bundle, "--box", BOX, "--photons", 2000, "--device", "cpu", "--eps", 0.5)
+    assert "256 voxels" in ctinv("dimension", scan, *options).out
