@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
+from collections.abc import Iterator
 from ctypes.util import find_library
 
 import pytest
 
 X_LIBRARIES = ("xcb-icccm", "xcb-keysyms", "xcb-cursor", "EGL", "xkbcommon-x11")
 NEEDED_PLUGINS = ("napari", "pytest-qt")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Factors of the tests go to a folder of their own, also in processes that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CTINV_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def why_no_window(config: pytest.Config) -> str | None:
@@ -22,7 +30,7 @@ def why_no_window(config: pytest.Config) -> str | None:
         return f"the pytest plugins {' and '.join(absent)} are off"
     if not sys.platform.startswith("linux"):
         return None
-    if not os.environ.get("DISPLAY") and not shutil.which("Xvfb"):
+    if not os.environ.get("DISPLAY"):  # pytest-xvfb has set it by now if it could
         return "there is no X server; as root on Debian: apt-get install xvfb xauth"
     missing = [name for name in X_LIBRARIES if find_library(name) is None]
     if missing:

@@ -89,8 +89,8 @@ def test_an_unreachable_tier_is_reported(prepared: Prepared) -> None:
     )
     rows = range(25)
     corrector = replace(
-        prepared.corrector, rule=impossible
-    )  # with 1/8 HU rounding, 0.001 HU cannot be reached
+        prepared.corrector, rule=impossible, quantum=0.3
+    )  # 0.001 HU does not exist on this grid
     _, _, certificates = corrector.correct(prepared.generator.candidates(rows, SEEDS), rows, SEEDS)
     assert len(certificates) == 25
     assert not any(certificate.passed for certificate in certificates)

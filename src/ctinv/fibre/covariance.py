@@ -163,7 +163,7 @@ class DenseNoise:
             return cls(root, torch.zeros(len(root)))
         known = torch.from_numpy(covariance.part(residual, frame)[~inside])
         whitened = torch.linalg.solve_triangular(factor[:outside, :outside], known[:, None], upper=False)
-        return cls(root, (factor[outside:, :outside] @ whitened)[:, 0].float())
+        return cls(root, (factor[outside:, :outside] @ whitened)[:, 0].float().contiguous())
 
     def to(self, device: torch.device) -> DenseNoise:
         """The same noise on a device."""
@@ -172,7 +172,7 @@ class DenseNoise:
     @cached_property
     def small_root(self) -> Tensor:
         """L in float32, for products."""
-        return self.root.float()
+        return self.root.float().contiguous()
 
     @property
     def latent(self) -> int:

@@ -100,7 +100,7 @@ class Factor:
             small, torch.eye(len(small), device=small.device), upper=False
         )
         free = float(tolerance**2 * inverse.square().sum(dtype=torch.float64))  # ε² tr M⁻¹
-        return cls(jacobian, noise, half_gain, tolerance, len(root) - free)
+        return cls(jacobian, noise, half_gain.contiguous(), tolerance, len(root) - free)
 
     @property
     def pixels(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -152,19 +152,21 @@ class SparseJacobian:
         return torch.from_numpy((matrix.T @ matrix).toarray()).to(self.matrix.device)
 
 
-def _to_torch(matrix: object) -> Tensor:
-    indptr, indices, data = (
-        torch.from_numpy(np.ascontiguousarray(getattr(matrix, name)))
-        for name in ("indptr", "indices", "data")
-    )
-    shape = getattr(matrix, "shape")  # noqa: B009 - a SciPy type without stubs
+def csr(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A sparse CSR tensor with int32 indices."""
     with warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Sparse CSR tensor support is in beta", category=UserWarning
         )
         return torch.sparse_csr_tensor(
-            indptr.to(torch.int32), indices.to(torch.int32), data, size=shape, check_invariants=False
+            rows.to(torch.int32), columns.to(torch.int32), values, size=shape, check_invariants=False
         )
+
+
+def _to_torch(matrix: Any) -> Tensor:
+    parts = (matrix.indptr, matrix.indices, matrix.data)
+    rows, columns, values = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
+    return csr(rows, columns, values, matrix.shape)
 
 
 def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian:

@@ -8,7 +8,6 @@ scan is the preconditioner, so that few iterations do where the two Jacobians re
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ctinv.fibre.covariance import SurroundedNoise

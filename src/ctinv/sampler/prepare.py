@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ctinv.denoiser import OUTPUT, Denoiser
 from ctinv.errors import InputError
+from ctinv.fibre.cache import factor_key, read_factor, write_factor
 from ctinv.fibre.correct import QUANTUM_HU, Corrector
-from ctinv.fibre.covariance import RING, Covariance, DenseNoise
+from ctinv.fibre.covariance import RING, Covariance, DenseNoise, SurroundedNoise
 from ctinv.fibre.dimension import dimension
 from ctinv.fibre.factor import Factor, Gain
 from ctinv.fibre.iterative import MARGIN, IterativeGain, TorusNoise
@@ -50,6 +51,7 @@ class Wish:
     window_hu: float = 400.0
     photons: float | None = None
     memory_budget: int | None = None
+    cache: bool = True
 
 
 class Clock:
@@ -172,27 +174,20 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     """Set a region up: what the surroundings say, J, the factor, the maps of linear theory."""
     region, rule = found.region, found.rule
     clock = Clock(progress, found.seconds)
-    clock.stage("surroundings", "conditioning the noise on the surroundings")
-    device = region.context.device
-    residual = (found.volume.hu[region.box.z] - found.clean.cpu().numpy())[
-        found.covariance.area.slices
-    ].astype(np.float64)
-    noise: DenseNoise | TorusNoise
-    if is_dense(region):
-        noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
-    else:
-        noise = TorusNoise.given(found.covariance, region.box, residual, device)
-    clock.stage("jacobian", "taking the Jacobian")
     tolerance = rule.tolerance * found.noise_rms
+    residual = _residual(found)
+    noise: SurroundedNoise
     factor: Gain
-    if isinstance(noise, DenseNoise):
-        jacobian = probe(region, progress=progress)
-        clock.stage("factor", "factorising")
-        factor = Factor.build(jacobian, noise, tolerance)
+    if is_dense(region):
+        dense = _dense_factor(found, residual, tolerance, clock, progress, cache=wish.cache)
+        noise, factor = dense.noise, dense
     else:
+        clock.stage("surroundings", "conditioning the noise on the surroundings")
+        torus = TorusNoise.given(found.covariance, region.box, residual, region.context.device)
+        clock.stage("jacobian", "taking the Jacobian")
         local = probe(region, progress=progress) if is_sparse(region) else LocalJacobian(region, region.scan)
         clock.stage("factor", "solving for the spread of linear theory")
-        factor = IterativeGain.build(local, noise, tolerance)
+        noise, factor = torus, IterativeGain.build(local, torus, tolerance)
     patch = found.clean[region.box.slices][None, None].contiguous()
     corrector = Corrector(
         region, factor, noise, patch, rule, found.noise_rms, 0.0 if wish.tier == "T0" else QUANTUM_HU
@@ -207,6 +202,49 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
         found.noise_source,
         clock.seconds,
     )
+
+
+def _residual(found: Survey) -> NDArray[np.float64]:
+    """x - ŷ around the region in HU."""
+    scan, clean = found.volume.hu[found.region.box.z], found.clean.cpu().numpy()
+    return np.asarray((scan - clean)[found.covariance.area.slices], dtype=np.float64)
+
+
+def _dense_factor(
+    found: Survey,
+    residual: NDArray[np.float64],
+    tolerance: float,
+    clock: Clock,
+    progress: Progress | None,
+    *,
+    cache: bool,
+) -> Factor:
+    """The factor of a region, from the cache if it was built before."""
+    region, device = found.region, found.region.context.device
+    key = ""
+    if cache:
+        clock.stage("cache")
+        denoiser = region.representation.denoiser
+        facts = {"tap": region.representation.tap, "boxes": [str(region.box), str(region.context_box)]}
+        numbers = {"tolerance": tolerance, "mean": denoiser.mean, "std": denoiser.std, "device": device.type}
+        model = [denoiser.network.state_dict()[name] for name in sorted(denoiser.network.state_dict())]
+        surroundings = [
+            torch.from_numpy(part) for part in (residual, found.covariance.sigma, found.covariance.spectrum)
+        ]
+        key = factor_key({**facts, **numbers}, region.context, *surroundings, *model)
+        kept = read_factor(key, device)
+        if kept is not None:
+            return kept
+    clock.stage("surroundings", "conditioning the noise on the surroundings")
+    noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
+    clock.stage("jacobian", "taking the Jacobian")
+    jacobian = probe(region, progress=progress)
+    clock.stage("factor", "factorising")
+    factor = Factor.build(jacobian, noise, tolerance)
+    if cache:
+        clock.stage("cache")
+        write_factor(key, factor)
+    return factor
 
 
 def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:

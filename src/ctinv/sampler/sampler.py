@@ -62,6 +62,7 @@ class InvarianceSampler:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         photons: Photons per ray of the scan, if known better than the scan says.
         memory_budget: Bytes that may be used; 80 % of what is free by default.
+        cache: Whether factors are kept on disk for later runs (`ctinv.fibre.cache`).
 
     Raises:
         InputError: A name does not exist; the message lists those that do.
@@ -78,13 +79,14 @@ class InvarianceSampler:
         device: str = "auto",
         photons: float | None = None,
         memory_budget: int | None = None,
+        cache: bool = True,
     ) -> None:
         Representation(denoiser, tap)
         check_generator(generator)
         check_tier(tier)
         self.device = pick_device(device)
         self.denoiser = denoiser.to(self.device)
-        self.wish = Wish(tap, generator, tier, window_hu, photons, memory_budget)
+        self.wish = Wish(tap, generator, tier, window_hu, photons, memory_budget, cache)
         self._survey: tuple[_Place, Survey] | None = None
         self._prepared: tuple[_Place, Prepared] | None = None
 

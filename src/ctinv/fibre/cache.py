@@ -1,0 +1,120 @@
+"""Factors on disk: the expensive part of a region is set up once, and serves every later seed, tier check and session.
+
+A file holds the factor of one region: numbers derived from the network and the noise around the region, no image and no
+identity. Its name is a hash of everything that decides it. Files are written under another name and renamed, checked by
+their sha256 when read, and the oldest are removed beyond 2 GiB. A file that cannot be read is ignored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.factor import Factor
+from ctinv.fibre.jacobian import SparseJacobian, csr
+
+_logger = logging.getLogger(__name__)
+
+LIMIT_BYTES = 2 * 2**30
+FORMAT = "1"
+_HASH_LENGTH = 32
+
+
+def cache_folder() -> Path:
+    """Where factors lie: ``$CTINV_CACHE`` or the user's cache folder."""
+    chosen = os.environ.get("CTINV_CACHE")
+    return (Path(chosen) if chosen else Path(platformdirs.user_cache_dir("ctinv"))) / "factors"
+
+
+def factor_key(facts: dict[str, Any], *arrays: Tensor) -> str:
+    """A name for the factor that these facts and arrays decide."""
+    digest = hashlib.sha256(json.dumps({"format": FORMAT, **facts}, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(array.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_factor(key: str, device: torch.device) -> Factor | None:
+    """The factor of this name, or None if there is none that can be trusted."""
+    path = _path(key)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    body = content[_HASH_LENGTH:]
+    if hashlib.sha256(body).digest() != content[:_HASH_LENGTH]:
+        _logger.warning("a damaged factor was removed from the cache")
+        path.unlink(missing_ok=True)
+        return None
+    try:
+        # Cloned, as products round differently on memory that is aligned differently, and sample k must stay the same.
+        parts = {name: tensor.clone().to(device) for name, tensor in load(body).items()}
+    except SafetensorError:
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # the oldest by use goes first
+    matrix, transposed = (_sparse(parts, name) for name in ("matrix", "transposed"))
+    noise = DenseNoise(parts["root"].double(), parts["mean"])
+    numbers = parts["numbers"].tolist()
+    return Factor(SparseJacobian(matrix, transposed), noise, parts["half_gain"], numbers[0], numbers[1])
+
+
+def write_factor(key: str, factor: Factor) -> None:
+    """Keep a factor; a full disk or a read-only folder is no error, the factor is then built again next time."""
+    tensors = {
+        "root": factor.noise.small_root,
+        "mean": factor.noise.mean,
+        "half_gain": factor.half_gain,
+        "numbers": torch.tensor([factor.tolerance, factor.d_eff], dtype=torch.float64),
+    }
+    for name, matrix in (("matrix", factor.jacobian.matrix), ("transposed", factor.jacobian.transposed)):
+        tensors[f"{name}.rows"], tensors[f"{name}.columns"] = matrix.crow_indices(), matrix.col_indices()
+        tensors[f"{name}.values"] = matrix.values()
+        tensors[f"{name}.shape"] = torch.tensor(matrix.shape)
+    body = save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _make_room(folder, len(body))
+        handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(body).digest())
+                file.write(body)
+            Path(name).replace(_path(key))
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        _logger.info("the factor is not kept: %s", error.strerror)
+
+
+def _sparse(parts: dict[str, Tensor], name: str) -> Tensor:
+    rows, columns, values = (parts[f"{name}.{part}"] for part in ("rows", "columns", "values"))
+    return csr(rows, columns, values, tuple(parts[f"{name}.shape"].tolist()))
+
+
+def _path(key: str) -> Path:
+    return cache_folder() / f"{key}.factor"
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    files = sorted(folder.glob("*.factor"), key=lambda path: path.stat().st_mtime, reverse=True)
+    total = needed
+    for path in files:
+        total += path.stat().st_size
+        if total > LIMIT_BYTES:
+            path.unlink(missing_ok=True)
