@@ -41,7 +41,7 @@ class Panel(QWidget):
 
     Args:
         viewer: The napari viewer.
-        title: Verb for the button and the activity dock.
+        title: Text of the button.
     """
 
     def __init__(self, viewer: ViewerModel, *, title: str) -> None:
@@ -125,7 +125,7 @@ class Panel(QWidget):
         except CtinvError as error:
             self._tell_failure(str(error))
             return None
-        self.job = Job(work, title=self.title)
+        self.job = Job(work)
         self.job.progressed.connect(self._on_progress)
         self.job.yielded.connect(self._on_yielded)
         self.job.ended.connect(self._on_ended)
@@ -153,10 +153,8 @@ class Panel(QWidget):
 
     def _on_progress(self, text: str, fraction: float) -> None:
         self._say(text)
-        unknown = math.isnan(fraction)
-        self.bar.setRange(0, 0 if unknown else 100)
-        if not unknown:
-            self.bar.setValue(round(100 * fraction))
+        # No busy animation where the length is unknown: each of its frames would redraw the canvas, see Job.
+        self.bar.setValue(0 if math.isnan(fraction) else round(100 * fraction))
 
     def _on_yielded(self, item: Any) -> None:
         if self.job is not None and not self.job.abandoned:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,16 @@ def test_a_study_opens_without_any_network(store: Store) -> None:
     layers = read(store.path)
     assert [layer[1]["name"] for layer in layers] == [layer[1]["name"] for layer in study_layers(store)]
     assert np.array_equal(np.asarray(layers[-1][0][2, 0]), store.read(2))
+
+
+def test_a_study_opens_without_torch(store: Store) -> None:
+    code = (
+        "import sys; from napari_ctinv.reader import get_reader\n"
+        f"layers = get_reader({str(store.path)!r})({str(store.path)!r})\n"
+        "print(len(layers), 'torch' in sys.modules, 'monai' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["6", "False", "False"]
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])
