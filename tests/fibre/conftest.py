@@ -13,7 +13,6 @@ from ctinv.simulate.geometry import ParallelGeometry
 from ctinv.simulate.low_dose import noise_image, scan_variance
 from ctinv.volume import Acquisition, Volume
 
-
 PHOTONS = 6e3
 
 

@@ -47,15 +47,6 @@ def test_probing_of_the_shipped_networks(name: str, phantom_scan: Volume) -> Non
     assert float((found - exact).norm() / exact.norm()) <= 1e-6
 
 
-def test_gram_is_the_product(small_denoiser: Denoiser, phantom_scan: Volume) -> None:
-    region = Region.in_slice(
-        Representation(small_denoiser, "conv1"), torch.from_numpy(phantom_scan.hu[1]), Box(1, 40, 50, 30, 41)
-    )
-    sparse = probe(region)
-    dense = sparse.apply(torch.eye(110)).double()
-    torch.testing.assert_close(sparse.gram(), dense.T @ dense, rtol=1e-5, atol=1e-7)
-
-
 def test_each_sample_may_have_a_jacobian_of_its_own(small_denoiser: Denoiser, phantom_scan: Volume) -> None:
     box = Box(1, 40, 52, 30, 42)
     region = Region.in_slice(Representation(small_denoiser), torch.from_numpy(phantom_scan.hu[1]), box)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from problems import LinearGaussian
 from scipy import stats
@@ -68,8 +69,6 @@ def test_raw_candidates_are_caught(problem: LinearGaussian) -> None:
 
 
 def test_detectability_is_the_closed_form(problem: LinearGaussian) -> None:
-    import torch
-
     rng = np.random.default_rng(0)
     signals = rng.standard_normal((len(problem.mean), 3))
     factor = problem.corrector.factor
@@ -79,3 +78,11 @@ def test_detectability_is_the_closed_form(problem: LinearGaussian) -> None:
     kept = inner - np.sum(whitened * (problem.posterior @ whitened), axis=0)
     found = factor.detectability(torch.from_numpy(signals).float()).numpy()
     np.testing.assert_allclose(found, kept / inner, atol=2e-4)
+
+
+def test_the_normal_matrix_is_the_product(problem: LinearGaussian) -> None:
+    from ctinv.fibre.factor import normal_matrix
+
+    jacobian, noise = problem.corrector.factor.jacobian, problem.corrector.noise
+    product = jacobian.matrix.to_dense().double() @ noise.root
+    torch.testing.assert_close(normal_matrix(jacobian, noise), product.T @ product, rtol=1e-10, atol=1e-8)

@@ -154,34 +154,32 @@ class _Block:
 
     def offer(self, proposal: Tensor, step: int) -> None:
         """Feed a proposal back; keep it where it is nearer than what is held, else go half the way, up to three times."""
-        open_rows = ~self.passed.to(proposal.device)
+        late = torch.nonzero(~self.passed)[:, 0].to(proposal.device)
+        proposal = proposal[late]
         for _ in range(3):
             proposal = self._rounded(proposal)
             output, inner = self.corrector.region.errors(proposal)
             rank = rms(self.corrector.region, inner)
-            better = open_rows & (rank < self.rank)
-            self._keep(better, proposal, output, inner, rank, step)
-            open_rows = open_rows & ~better & torch.isfinite(self.rank)
-            if not bool(open_rows.any()):
+            better = rank < self.rank[late]
+            self._keep(late[better], proposal[better], output[better], inner[better], rank[better], step)
+            again = ~better & torch.isfinite(self.rank[late])
+            late, proposal = late[again], proposal[again]
+            if not len(late):
                 return
-            proposal = torch.where(
-                open_rows[:, None, None, None], (proposal + self.x_tilde) / 2, self.x_tilde
-            )
+            proposal = (proposal + self.x_tilde[late]) / 2
 
     def _rounded(self, patches: Tensor) -> Tensor:
         quantum = self.corrector.quantum
         return torch.round(patches / quantum) * quantum if quantum else patches
 
     def _keep(
-        self, better: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor, step: int
+        self, rows: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor, step: int
     ) -> None:
-        where = better[:, None, None, None]
-        self.x_tilde = torch.where(where, proposal, self.x_tilde)
-        self.output_error = torch.where(where, output, self.output_error)
-        self.tap_error = torch.where(where, inner, self.tap_error)
-        self.rank = torch.where(better, rank, self.rank)
-        self.steps = torch.where(better.cpu(), step, self.steps)
-        self.passed = torch.tensor([self._met(index) for index in range(len(self.rows))])
+        self.x_tilde[rows], self.output_error[rows], self.tap_error[rows] = proposal, output, inner
+        self.rank[rows] = rank
+        self.steps[rows.cpu()] = step
+        for index in rows.tolist():
+            self.passed[index] = self._met(index)
 
     def _measures(self, index: int) -> dict[str, float]:
         corrector = self.corrector

@@ -54,22 +54,19 @@ class Covariance:
         height, width = box.shape
         correlation = np.real(fft.ifft2(self.spectrum))
         size = correlation.shape[0]
-        rows = np.arange(-(height - 1), height) % size
-        columns = np.arange(-(width - 1), width) % size
-        lags = np.ascontiguousarray(correlation[np.ix_(rows, columns)])
-        origin = lags[height - 1 :, width - 1 :]
-        view = np.lib.stride_tricks.as_strided(
-            origin,
-            shape=(height, width, height, width),
-            strides=(*lags.strides, *(-stride for stride in lags.strides)),
-            writeable=False,
-        )
+        columns = (np.arange(width)[:, None] - np.arange(width)[None, :]) % size
+        # One (width, width) block for each difference of rows; C is block Toeplitz in them.
+        blocks = np.stack([correlation[dy % size][columns] for dy in range(-(height - 1), height)])
+        sigma = self.part(self.sigma, box).reshape(height, width)
+        matrix = np.empty((height, width, height, width))
+        for y in range(height):
+            across = blocks[height - 1 + y - np.arange(height)].transpose(1, 0, 2)
+            np.multiply(across, sigma, out=matrix[y])
+            matrix[y] *= sigma[y][:, None, None]
         pixels = height * width
-        sigma = self.part(self.sigma, box)
-        matrix = view.reshape(pixels, pixels) * sigma[:, None]
-        matrix *= sigma[None, :]
-        matrix[np.diag_indices(pixels)] += self.white
-        return matrix
+        flat = matrix.reshape(pixels, pixels)
+        flat[np.diag_indices(pixels)] += self.white
+        return flat
 
     def draw(self, rows: range, seeds: RowSeeds) -> NDArray[np.float32]:
         """Noise on the whole area, one image per row: (len(rows), H, W) HU."""
@@ -153,7 +150,12 @@ class DenseNoise:
         )
         inside = mask_of(region, frame)
         order = np.concatenate([np.flatnonzero(~inside), np.flatnonzero(inside)])
-        matrix = torch.from_numpy(covariance.dense(frame)[np.ix_(order, order)])
+        permutation = torch.from_numpy(order)
+        matrix = (
+            torch.from_numpy(covariance.dense(frame))
+            .index_select(0, permutation)
+            .index_select(1, permutation)
+        )
         outside = int((~inside).sum())
         # The ring comes first, so the last block of the Cholesky factor is the root of the Schur complement.
         factor = torch.linalg.cholesky(matrix)

