@@ -7,6 +7,7 @@ so a patch stays where it was.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field, replace
 
@@ -161,7 +162,12 @@ class Volume:
         return replace(self, hu=hu, affine=affine, offset=offset)  # type: ignore[arg-type]
 
     def with_hu(self, hu: NDArray[np.float32]) -> Volume:
-        """The same place in the patient with other voxel values of the same shape."""
+        """The same place in the patient with other voxel values of the same shape.
+
+        Other voxels are another image, so the uid is new: a hash of the old one and the voxels.
+        """
         if hu.shape != self.hu.shape:
             raise InputError(f"expected voxels of shape {self.hu.shape}, got {hu.shape}.")
-        return replace(self, hu=np.ascontiguousarray(hu, dtype=np.float32))
+        voxels = np.ascontiguousarray(hu, dtype=np.float32)
+        digest = hashlib.sha256(self.uid.encode() + voxels.tobytes()).hexdigest()
+        return replace(self, hu=voxels, uid=f"sha256:{digest}")

@@ -1,14 +1,9 @@
-"""Everything about one region that all its samples share: set up once, then 250 samples cost seconds.
-
-A `Survey` is what a request means on this scan: f(x), C, ε. It is cheap, and enough to know whether a stored study
-already answers the request. `Prepared` adds the expensive part: J, the factor and the maps of linear theory.
-"""
+"""Everything about one region that all its samples share: set up once, then 250 samples cost seconds."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,85 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.denoiser import OUTPUT, Denoiser
-from ctinv.errors import InputError
 from ctinv.fibre.cache import factor_key, read_factor, write_factor
 from ctinv.fibre.correct import QUANTUM_HU, Corrector
-from ctinv.fibre.covariance import RING, Covariance, DenseNoise, SurroundedNoise
+from ctinv.fibre.covariance import DenseNoise, SurroundedNoise
 from ctinv.fibre.dimension import dimension
 from ctinv.fibre.factor import Factor, Gain
-from ctinv.fibre.iterative import MARGIN, IterativeGain, TorusNoise
+from ctinv.fibre.iterative import IterativeGain, TorusNoise
 from ctinv.fibre.jacobian import LocalJacobian, probe
 from ctinv.fibre.lesions import lesion_map
-from ctinv.fibre.memory import check_memory, is_dense, is_sparse
-from ctinv.fibre.noise import noise_covariance
-from ctinv.fibre.region import Region, grow
-from ctinv.fibre.rows import RowSeeds
-from ctinv.fibre.tiers import TierRule
+from ctinv.fibre.memory import is_dense, is_sparse
 from ctinv.generators import GENERATORS, Generator
-from ctinv.representation import Representation
 from ctinv.sampler.batch import Setting
-from ctinv.volume import Box, Volume
-
-Progress = Callable[[str, float], None]
-RESCANS = 32
-SMALLEST_REGION = 8
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of a region, apart from how many samples: the arguments of `InvarianceSampler`."""
-
-    tap: str = OUTPUT
-    generator: str = "renoise"
-    tier: str = "T2"
-    window_hu: float = 400.0
-    photons: float | None = None
-    memory_budget: int | None = None
-    cache: bool = True
-
-
-class Clock:
-    """Measures stages and passes the news on."""
-
-    def __init__(self, progress: Progress | None, seconds: dict[str, float] | None = None) -> None:
-        self.seconds = dict(seconds or {})
-        self._progress = progress
-        self._stage, self._since = "", time.perf_counter()
-
-    def stage(self, name: str, phrase: str = "") -> None:
-        """End the running stage and begin one; an empty name only ends."""
-        now = time.perf_counter()
-        if self._stage:
-            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
-        self._stage, self._since = name, now
-        if phrase and self._progress is not None:
-            self._progress(phrase, float("nan"))
-
-
-@dataclass(frozen=True, eq=False)
-class Survey:
-    """What a request means on this scan.
-
-    Attributes:
-        volume: The scan.
-        region: The region and the network.
-        clean: (H, W) f(x) of the whole slice in HU.
-        covariance: C around the region.
-        noise_source: Where C comes from, for the provenance.
-        rule: The tiers, with σ_out.
-        noise_rms: RMS of Φ's response to noise, the unit of relative errors; 1 at the input and output.
-        seconds: Time by stage.
-    """
-
-    volume: Volume
-    region: Region
-    clean: Tensor
-    covariance: Covariance
-    noise_source: dict[str, Any]
-    rule: TierRule
-    noise_rms: float
-    seconds: dict[str, float] = field(default_factory=dict)
+from ctinv.sampler.survey import Clock, Progress, Survey, Wish
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,56 +46,6 @@ class Prepared:
     def dimension(self, tolerances: Sequence[float]) -> list[dict[str, Any]]:
         """d_eff(ε) and the free shares; see `ctinv.fibre.dimension.dimension`."""
         return dimension(self.corrector, tolerances)
-
-
-def survey(
-    denoiser: Denoiser,
-    volume: Volume,
-    box: Box,
-    wish: Wish,
-    *,
-    device: torch.device,
-    progress: Progress | None = None,
-) -> Survey:
-    """Look at a region: f(x), C and ε.
-
-    Args:
-        denoiser: f, already on the device.
-        volume: The scan.
-        box: The region, in the voxels of the volume.
-        wish: Tap, generator, tier.
-        device: Where to compute.
-        progress: Called with a phrase and a finished share.
-
-    Raises:
-        InputError: The box lies outside, is too small, or the scan cannot be re-noised.
-        ResourceError: The region does not fit into memory.
-    """
-    box.check_inside(volume.shape)
-    if min(box.shape) < SMALLEST_REGION:
-        raise InputError(
-            f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, "
-            f"got {box.shape[0]} x {box.shape[1]}."
-        )
-    clock = Clock(progress)
-    clock.stage("denoise", "denoising the slice")
-    scan = torch.from_numpy(np.ascontiguousarray(volume.hu[box.z])).to(device)
-    region = Region.in_slice(Representation(denoiser, wish.tap), scan, box)
-    check_memory(region, wish.memory_budget)
-    with torch.inference_mode():
-        clean = denoiser(scan[None, None])[0, 0]
-    clock.stage("noise", "re-noising the slice for C")
-    area = grow(
-        box,
-        max(2 * region.radius, RING, 0 if is_dense(region) else MARGIN),
-        (volume.shape[1], volume.shape[2]),
-    )
-    covariance, source = noise_covariance(volume[box.z], clean.cpu().numpy(), area, photons=wish.photons)
-    sigma_out, noise_rms = _responses(region, covariance, clean)
-    relative = region.representation.unit == "relative"
-    rule = TierRule(wish.tier, relative=relative, window_hu=wish.window_hu, sigma_out_hu=sigma_out)
-    clock.stage("")
-    return Survey(volume, region, clean, covariance, source, rule, noise_rms, clock.seconds)
 
 
 def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> Prepared:
@@ -245,37 +123,6 @@ def _dense_factor(
         clock.stage("cache")
         write_factor(key, factor)
     return factor
-
-
-def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
-    """σ_out in HU and the RMS of Φ's response to noise, over re-scans of the same anatomy f(x).
-
-    The re-scans are noisy inside and outside the region: it is the patient who is scanned again, not the region.
-    """
-    seeds = RowSeeds(
-        0, "re-scan", str(region.box)
-    )  # a family of their own: σ_out does not depend on the user's seed
-    top, left = region.context_box.y0 - covariance.area.y0, region.context_box.x0 - covariance.area.x0
-    height, width = region.context_box.shape
-    anatomy = clean[region.context_box.slices]
-    rows, columns = region.halo
-    outputs, inner = [], []
-    with torch.inference_mode():
-        for start in range(0, RESCANS, region.images_per_pass):
-            drawn = covariance.draw(range(start, min(start + region.images_per_pass, RESCANS)), seeds)
-            noise = torch.from_numpy(
-                np.ascontiguousarray(drawn[:, top : top + height, left : left + width])
-            ).to(anatomy.device)
-            scans = (anatomy + noise)[:, None]
-            outputs.append(region.look(scans, OUTPUT)[..., rows, columns])
-            if region.representation.unit == "relative":
-                inner.append(region.look(scans)[..., rows, columns])
-    sigma_out = _rms_deviation(outputs)
-    return sigma_out, _rms_deviation(inner) if inner else 1.0
-
-
-def _rms_deviation(parts: list[Tensor]) -> float:
-    return float(torch.cat(parts).var(dim=0).mean().sqrt())
 
 
 def _setting(found: Survey, corrector: Corrector) -> Setting:

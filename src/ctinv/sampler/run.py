@@ -8,9 +8,9 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ctinv.sampler.batch import Batch
-from ctinv.sampler.prepare import Progress
 from ctinv.sampler.sampler import InvarianceSampler, check_request
 from ctinv.sampler.store import Store
+from ctinv.sampler.survey import Progress
 from ctinv.volume import Box, Volume
 
 

@@ -16,9 +16,10 @@ from ctinv.fibre.tiers import check_tier
 from ctinv.generators import check_generator
 from ctinv.representation import Representation
 from ctinv.sampler.batch import Batch
-from ctinv.sampler.prepare import Prepared, Progress, Survey, Wish, prepare, survey
+from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import Provenance, hash_series
 from ctinv.sampler.samples import Samples
+from ctinv.sampler.survey import Progress, Survey, Wish, survey
 from ctinv.volume import Box, Volume
 
 METHOD_VERSION = "1"
