@@ -68,8 +68,7 @@ class DenoiseWork:
         report("loading the network", UNKNOWN)
         import torch
 
-        from ctinv.denoiser import load_denoiser
-        from ctinv.sampler.sampler import pick_device
+        from ctinv.denoiser import load_denoiser, pick_device
 
         device = pick_device(self.request.device)
         denoiser = load_denoiser(self.request.denoiser, device=device)
@@ -110,8 +109,9 @@ class SampleWork:
 
         request = self.request
         sampler = _sampler(request)
-        sampler.prepare(request.volume, request.box, progress=report)
-        provenance = sampler.provenance(request.volume, request.box, n=request.n, seed=request.seed)
+        provenance = sampler.provenance(
+            request.volume, request.box, n=request.n, seed=request.seed, progress=report
+        )
         path = request.study or default_study(provenance.key())
         path.parent.mkdir(parents=True, exist_ok=True)
         batches = sample_into(

@@ -108,6 +108,25 @@ class Denoiser(nn.Module):
         )
 
 
+def pick_device(device: str) -> torch.device:
+    """``"auto"`` is the GPU if there is one, else the CPU.
+
+    Raises:
+        InputError: The device does not exist here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise InputError(f"there is no device {device!r}; choose auto, cpu, cuda or cuda:0.") from error
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            f"the device {device!r} was asked for, but no CUDA GPU is available; use --device cpu."
+        )
+    return chosen
+
+
 def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> Denoiser:
     """Load a shipped denoiser by its name (``"cnn10"``, ``"wganvgg"``) or one from a bundle folder.
 

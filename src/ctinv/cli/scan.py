@@ -162,9 +162,8 @@ def denoise(
 ) -> Outcome:
     """Denoise a scan slice by slice."""
     from ctinv.cli.files import check_target, write_volume
-    from ctinv.denoiser import load_denoiser
+    from ctinv.denoiser import load_denoiser, pick_device
     from ctinv.io import read
-    from ctinv.sampler.sampler import pick_device
 
     check_target(out)
     with reporting() as progress:

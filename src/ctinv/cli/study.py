@@ -142,10 +142,10 @@ def certify(
     as_json: AsJson = False,
 ) -> Outcome:
     """Check a study, trusting only its images: feed every sample back through the denoiser again."""
+    from ctinv.denoiser import pick_device
     from ctinv.sampler import Store
     from ctinv.sampler.certify import recertify
     from ctinv.sampler.maps import rms
-    from ctinv.sampler.sampler import pick_device
     from ctinv.sampler.samples import summarise
 
     store = Store.open(study)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import ctinv
-from ctinv.denoiser import OUTPUT, Denoiser
+from ctinv.denoiser import OUTPUT, Denoiser, pick_device
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
@@ -30,25 +30,6 @@ BLOCK = 25
 
 
 _Place = tuple[str, str, tuple[int, int, int], tuple[int, int, int]]
-
-
-def pick_device(device: str) -> torch.device:
-    """``"auto"`` is the GPU if there is one, else the CPU.
-
-    Raises:
-        InputError: The device does not exist here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"there is no device {device!r}; choose auto, cpu, cuda or cuda:0.") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            f"the device {device!r} was asked for, but no CUDA GPU is available; use --device cpu."
-        )
-    return chosen
 
 
 class InvarianceSampler:
