@@ -17,7 +17,7 @@ the chord, then with the Jacobian taken again and damped; what still does not ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -84,7 +84,7 @@ class Corrector:
         for step, move in enumerate(moves):
             if block.all_passed:
                 break
-            block.offer(move(), step)
+            block.offer(move, step)
         return block.x_tilde, block.output_error, block.certificates()
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
@@ -128,34 +128,32 @@ class _Block:
     def all_passed(self) -> bool:
         return bool(self.passed.all())
 
-    def pulled(self) -> Tensor:
+    def pulled(self, late: Tensor) -> Tensor:
         """x_c + K (ε·η - e - J(x_c - x̃)): the step towards the law's own point."""
         factor = self.corrector.factor
-        ahead = _columns(self.candidates - self.x_tilde)
-        residual = self.targets - _columns(self.tap_error) - factor.jacobian.apply(ahead)
-        return self.candidates + factor.gain(residual).T.reshape(self.candidates.shape)
+        ahead = _columns(self.candidates[late] - self.x_tilde[late])
+        residual = self.targets[:, late] - _columns(self.tap_error[late]) - factor.jacobian.apply(ahead)
+        return self.candidates[late] + self._images(factor.gain(residual))
 
-    def straight(self) -> Tensor:
+    def straight(self, late: Tensor) -> Tensor:
         """x̃ - K e: the step towards z0 for those that the law's own step does not bring there."""
-        return self.x_tilde - self.corrector.factor.gain(_columns(self.tap_error)).T.reshape(
-            self.x_tilde.shape
-        )
+        return self.x_tilde[late] - self._images(self.corrector.factor.gain(_columns(self.tap_error[late])))
 
-    def relinearised(self) -> Tensor:
-        """A damped step towards z0 with J taken again at each sample that has not arrived."""
+    def relinearised(self, late: Tensor) -> Tensor:
+        """A damped step towards z0 with J taken again at each sample."""
         corrector = self.corrector
-        late = torch.nonzero(~self.passed)[:, 0].to(self.x_tilde.device)
         errors = _columns(self.tap_error[late])
-        proposal = self.x_tilde.clone()
-        proposal[late] = relinearised_step(
+        return relinearised_step(
             corrector.region, corrector.factor, corrector.noise, self.x_tilde[late], errors
         )
-        return proposal
 
-    def offer(self, proposal: Tensor, step: int) -> None:
-        """Feed a proposal back; keep it where it is nearer than what is held, else go half the way, up to three times."""
-        late = torch.nonzero(~self.passed)[:, 0].to(proposal.device)
-        proposal = proposal[late]
+    def _images(self, columns: Tensor) -> Tensor:
+        return columns.T.reshape(-1, *self.x_tilde.shape[1:])
+
+    def offer(self, move: Callable[[Tensor], Tensor], step: int) -> None:
+        """Move what has not arrived and feed it back; keep what is nearer, else go half the way, up to three times."""
+        late = torch.nonzero(~self.passed)[:, 0].to(self.x_tilde.device)
+        proposal = move(late)
         for _ in range(3):
             proposal = self._rounded(proposal)
             output, inner = self.corrector.region.errors(proposal)
