@@ -10,6 +10,8 @@ import torch
 
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError
+from ctinv.fibre import memory
+from ctinv.fibre.jacobian import LocalJacobian
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate, TierRule
 from ctinv.io.dicom import read_series
@@ -146,3 +148,31 @@ def test_bad_requests_are_one_sentence(denoiser: Denoiser, scan_volume: Volume) 
         sampler.prepare(scan_volume, Box(1, 500, 520, 0, 20))
     with pytest.raises(InputError, match="at least one"):
         sampler.sample(scan_volume, BOX, n=0)
+
+
+def test_large_regions_follow_the_same_law(
+    prepared: Prepared, denoiser: Denoiser, scan_volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is solved iteratively, as for a region above 96 x 96, agrees with the dense factor of the same region."""
+    monkeypatch.setattr(memory, "DENSE_PIXELS_CPU", 1)
+    large = InvarianceSampler(denoiser, tier="T2", device="cpu").prepare(scan_volume, BOX)
+    assert type(large.corrector.factor) is not type(prepared.corrector.factor)
+    one, other = prepared.setting.scalars, large.setting.scalars
+    assert other["chi2_per_n_scan"] == pytest.approx(one["chi2_per_n_scan"], rel=0.2)
+    assert other["spread_theory_hu"] == pytest.approx(one["spread_theory_hu"], rel=0.1)
+    assert other["d_eff"] == pytest.approx(one["d_eff"], rel=0.02)
+    assert other["eta_median"] == pytest.approx(one["eta_median"], abs=0.02)
+    x_tilde, _, certificates = draw(large)
+    assert all(certificate.passed for certificate in certificates)
+    spread = float(x_tilde.std(dim=0).square().mean().sqrt())
+    assert spread == pytest.approx(other["spread_theory_hu"], rel=0.15)
+
+
+def test_a_jacobian_that_does_not_fit_is_not_kept(
+    prepared: Prepared, denoiser: Denoiser, scan_volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "_LARGEST_JACOBIAN", 1)
+    free = InvarianceSampler(denoiser, tier="T2", device="cpu").prepare(scan_volume, BOX)
+    assert isinstance(free.corrector.factor.jacobian, LocalJacobian)
+    assert free.setting.scalars["d_eff"] == pytest.approx(prepared.setting.scalars["d_eff"], rel=0.02)
+    assert all(certificate.passed for certificate in draw(free)[2])

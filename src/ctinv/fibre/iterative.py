@@ -25,7 +25,7 @@ from ctinv.fibre.jacobian import Jacobian
 from ctinv.fibre.krylov import conjugate_gradients
 from ctinv.volume import Box
 
-MARGIN = 16  # pixels of known surroundings on each side, twice the noise's correlation length
+MARGIN = 24  # pixels of known surroundings on each side, three times the noise's correlation length
 _DRAWS = 48
 
 
@@ -52,14 +52,14 @@ class TorusNoise:
         cls, covariance: Covariance, region: Box, residual: NDArray[np.float64], device: torch.device
     ) -> TorusNoise:
         """Condition on the surroundings, up to the area's border; arguments as for `DenseNoise.given`."""
-        size = covariance.spectrum.shape[0]
         area = covariance.area
-        pad = [(0, size - length) for length in area.shape]
+        size = max(area.shape)
+        pad = [(0, size - length) for length in area.shape]  # where the slice ends, and nothing is known
         total = np.pad(covariance.total_sigma, pad, mode="edge")
         share = covariance.white / float(
             np.mean(total**2)
         )  # the floor follows σ here; it is a ten-thousandth of the whole
-        spectrum = (covariance.spectrum * (1.0 - share)) + share
+        spectrum = _on_torus(covariance.spectrum, size) * (1.0 - share) + share
         known = np.pad(residual, pad)
         corner = (region.y0 - area.y0, region.x0 - area.x0)
         rows, columns = (
@@ -132,6 +132,30 @@ class TorusNoise:
     def _cut(self, images: Tensor) -> Tensor:
         (top, left), (height, width) = self.corner, self.shape
         return images[:, top : top + height, left : left + width].reshape(len(images), -1).T
+
+
+def _on_torus(spectrum: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The spectrum of mean 1 on a torus of another size.
+
+    It is that of the circulant nearest to the covariance of a square of this size (T. Chan, SIAM J. Sci. Stat. Comput. 9,
+    1988): positive by construction, with the leakage between frequencies that a finite square really has.
+    """
+    correlation = np.real(np.fft.ifft2(spectrum))
+    forward = np.arange(size)
+    for axis in (0, 1):
+        shape = (-1, 1) if axis == 0 else (1, -1)
+        share = (forward / size).reshape(shape)
+        near, far = (_lags(correlation, lags, axis) for lags in (forward, forward - size))
+        correlation = (1.0 - share) * near + share * far
+    power = np.clip(np.real(np.fft.fft2(correlation)), 0.0, None)
+    return np.asarray(power / power.mean())
+
+
+def _lags(correlation: NDArray[np.float64], lags: NDArray[np.int_], axis: int) -> NDArray[np.float64]:
+    """Values at these lags along an axis; 0 beyond half the period, where only the wrapped correlation is known."""
+    period = correlation.shape[axis]
+    known = (np.abs(lags) < period / 2).reshape((-1, 1) if axis == 0 else (1, -1))
+    return np.asarray(np.take(correlation, lags % period, axis=axis) * known)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctinv.fibre.correct import Corrector
+from ctinv.fibre.factor import Factor
 
 DIAMETER_MM = 5.0
 STRIDE = 2
@@ -42,7 +43,10 @@ def lesion_map(
     height, width = corrector.region.shape
     lesion = disc(max(diameter_mm / spacing_mm / 2.0, 0.75))
     half = lesion.shape[0] // 2
-    stride = max(STRIDE, int(np.ceil(np.sqrt(height * width / MOST_DISCS))))
+    most = (
+        MOST_DISCS if isinstance(corrector.factor, Factor) else MOST_DISCS // 16
+    )  # one solution for each disc
+    stride = max(STRIDE, int(np.ceil(np.sqrt(height * width / most))))
     rows = np.arange(half, height - half, stride)
     columns = np.arange(half, width - half, stride)
     if not len(rows) or not len(columns):
