@@ -54,7 +54,7 @@ def read_image(path: PathOrPaths) -> list[LayerTuple]:
 def read_study(path: PathOrPaths) -> list[LayerTuple]:
     """A stored study: x, f(x), maps and samples, without any network."""
     from ctinv.sampler import Store
-    from napari_ctinv.colorbars import show_in_current_viewer
+    from napari_ctinv.arrival import show_in_current_viewer
 
     store = Store.open(_first(path))
     show_in_current_viewer()

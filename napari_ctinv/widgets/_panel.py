@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from ctinv.errors import CtinvError
-from napari_ctinv.colorbars import add_layers
+from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import layer_info
 from napari_ctinv.worker import Job, Outcome, Work
 

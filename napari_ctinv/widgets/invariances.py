@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QLabel, QPushButton
 
 from ctinv.errors import InputError, ModelError
 from ctinv.volume import Box, Volume
+from napari_ctinv.arrival import add_layers
 from napari_ctinv.catalogue import taps_of
-from napari_ctinv.colorbars import add_layers
 from napari_ctinv.compare import on_top_of_each_other, side_by_side
 from napari_ctinv.layers import fx_layer, outline_layer, sample_stack, samples_layer
 from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ctinv.denoiser import load_denoiser
+from ctinv.io.dicom import read_series
 from ctinv.resources import ct_folder
-from ctinv.sampler import Store
+from ctinv.sampler import InvarianceSampler, Store
+from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
 
 pytestmark = pytest.mark.gui
@@ -56,6 +59,19 @@ def test_sample_data_and_a_folder_lie_at_their_millimetres(viewer: Any, low_dose
     assert [str(unit) for unit in viewer.layers.extent.units] == ["millimeter"] * 3
     assert low_dose.name == "quarter dose"
     assert not re.search(r"LIDC|\d\.\d+\.\d", opened.name)
+
+
+def test_a_study_opens_at_its_slice_with_colour_bars(viewer: Any, low_dose: Any, tmp_path: Path) -> None:
+    """As `ctinv demo` opens it: the samples are what one sees first."""
+    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
+    volume = read_series(ct_folder() / "quarter_dose")
+    list(sample_into(tmp_path / "study.zarr", sampler, volume, Box(12, 200, 216, 150, 166), n=2))
+    layers = viewer.open(str(tmp_path / "study.zarr"), plugin=PLUGIN)
+    height = low_dose.data_to_world([12, 0, 0])[0]
+    assert viewer.dims.point[viewer.dims.ndim - 3] == pytest.approx(height)
+    bars = {layer.name: layer.colorbar.visible for layer in layers}
+    assert bars["spread [HU]"]
+    assert not any(shown for name, shown in bars.items() if name.startswith("x̃"))
 
 
 def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:

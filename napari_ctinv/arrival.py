@@ -1,10 +1,10 @@
-"""Colour bars of maps: a layer tuple cannot ask for one, so it is switched on when its layer arrives."""
+"""What a layer tuple cannot ask for, done when its layer arrives: a map's colour bar, the slice where samples lie."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 from napari_ctinv.layers import LayerTuple, layer_info
 
@@ -33,16 +33,27 @@ def show_in_current_viewer() -> None:
 
 
 def show_in(viewer: ViewerModel) -> None:
-    """Show the colour bar of every map in this viewer, now and when it is added."""
+    """Show the colour bar of every map in this viewer, and go to the slice of samples when they are added."""
     for layer in viewer.layers:
         _show(layer)
-    if viewer.layers not in _watched:
-        _watched.add(viewer.layers)
-        viewer.layers.events.inserted.connect(_on_inserted)
+    if viewer.layers in _watched:
+        return
+    _watched.add(viewer.layers)
+    watched = ref(viewer)
+
+    def on_inserted(event: Any) -> None:
+        _show(event.value)
+        owner = watched()
+        if owner is not None:
+            _go_to_samples(owner, event.value)
+
+    # Last, so that the viewer knows the new layer's extent already.
+    viewer.layers.events.inserted.connect(on_inserted, position="last")
 
 
-def _on_inserted(event: Any) -> None:
-    _show(event.value)
+def _go_to_samples(viewer: Any, layer: Any) -> None:
+    if layer_info(layer.metadata).get("kind") == "samples":
+        viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world([0, 0, 0, 0])[-3])
 
 
 def _show(layer: Any) -> None:
