@@ -147,3 +147,21 @@ def test_our_own_mistakes_are_said_too(ctinv: Run, scan: Path, monkeypatch: pyte
     assert (ran.code, ran.json["error"]) == (1, ran.sentence)
     assert "ZeroDivisionError" in ran.sentence
     assert "Traceback" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (-1024.0, "-1024"),
+        (85166.0, "85166"),
+        (0.3601, "0.36"),
+        (16, "16"),
+        (None, "-"),
+        (float("nan"), "-"),
+        (-0.0001, "-0.0001"),
+    ],
+)
+def test_figures_read_as_people_write_them(value: object, text: str) -> None:
+    from ctinv.cli.tables import number
+
+    assert number(value) == text

@@ -14,12 +14,14 @@ _FIRST = 5
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A figure with this many significant digits, a dash where there is none."""
+    """A figure with this many significant digits, whole from there on (−1024, not −1.02e+03), a dash where there is none."""
     if value is None or value != value:
         return "-"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
-    return str(value) if isinstance(value, int) else f"{value:.{digits}g}"
+    if isinstance(value, int):
+        return str(value)
+    return f"{value:.0f}" if 10**digits <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def show_facts(console: Console, title: str, facts: Mapping[str, Any]) -> None:
