@@ -76,15 +76,20 @@ class Corrector:
             x̃ (B, 1, h, w) HU, f(x̃) - f(x) on the output box (B, 1, H', W') HU, and one certificate per sample.
         """
         block = _Block(self, candidates, rows, self._targets(rows, seeds))
-        moves = (
-            [block.pulled] * (1 + PULLED_STEPS)
-            + [block.straight] * STRAIGHT_STEPS
-            + [block.relinearised] * RELINEARISED_STEPS
+        phases = (
+            (block.pulled, 1 + PULLED_STEPS),
+            (block.straight, STRAIGHT_STEPS),
+            (block.relinearised, RELINEARISED_STEPS),
         )
-        for step, move in enumerate(moves):
-            if block.all_passed:
-                break
-            block.offer(move, step)
+        step = 0
+        for move, most in phases:
+            for _ in range(most):
+                if block.all_passed:
+                    break
+                improved = block.offer(move, step)
+                step += 1
+                if not improved:
+                    break  # this kind of step has nothing more to give
         return block.x_tilde, block.output_error, block.certificates()
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
@@ -150,8 +155,13 @@ class _Block:
     def _images(self, columns: Tensor) -> Tensor:
         return columns.T.reshape(-1, *self.x_tilde.shape[1:])
 
-    def offer(self, move: Callable[[Tensor], Tensor], step: int) -> None:
-        """Move what has not arrived and feed it back; keep what is nearer, else go half the way, up to three times."""
+    def offer(self, move: Callable[[Tensor], Tensor], step: int) -> bool:
+        """Move what has not arrived and feed it back; keep what is nearer, else go half the way, up to three times.
+
+        Returns:
+            Whether any sample came nearer.
+        """
+        improved = False
         late = torch.nonzero(~self.passed)[:, 0].to(self.x_tilde.device)
         proposal = move(late)
         for _ in range(3):
@@ -159,12 +169,14 @@ class _Block:
             output, inner = self.corrector.region.errors(proposal)
             rank = rms(self.corrector.region, inner)
             better = rank < self.rank[late]
+            improved = improved or bool(better.any())
             self._keep(late[better], proposal[better], output[better], inner[better], rank[better], step)
             again = ~better & torch.isfinite(self.rank[late])
             late, proposal = late[again], proposal[again]
             if not len(late):
-                return
+                break
             proposal = (proposal + self.x_tilde[late]) / 2
+        return improved
 
     def _rounded(self, patches: Tensor) -> Tensor:
         quantum = self.corrector.quantum
