@@ -66,19 +66,15 @@ class DenoiseWork:
     def steps(self, report: Report) -> Iterator[int]:
         """Yields the number of finished slices."""
         report("loading the network", UNKNOWN)
-        import torch
+        from ctinv.denoiser import denoise_slices, load_denoiser, pick_device
 
-        from ctinv.denoiser import load_denoiser, pick_device
-
-        device = pick_device(self.request.device)
-        denoiser = load_denoiser(self.request.denoiser, device=device)
+        denoiser = load_denoiser(self.request.denoiser, device=pick_device(self.request.device))
         self._name = denoiser.name
         part = self._part()
+        planes = denoise_slices(denoiser, part.hu)
         for z in range(part.shape[0]):
             report(f"denoising slice {z + 1} of {part.shape[0]}", z / part.shape[0])
-            image = torch.from_numpy(np.ascontiguousarray(part.hu[z]))[None, None].to(device)
-            with torch.inference_mode():
-                self._done.append(denoiser(image)[0, 0].cpu().numpy())
+            self._done.append(next(planes))
             yield len(self._done)
 
     def finish(self) -> list[LayerTuple]:
@@ -134,10 +130,7 @@ class SampleWork:
 
 def _other_scan(part: Volume, hu: NDArray[np.float32]) -> Volume:
     """New voxels in the same place: another identity, and the noise of the scan no longer applies."""
-    from ctinv.io import voxel_uid
-
-    acquisition = Acquisition(window=part.acquisition.window)
-    return replace(part.with_hu(hu), uid=voxel_uid(hu, part.affine), acquisition=acquisition)
+    return replace(part.with_hu(hu), acquisition=Acquisition(window=part.acquisition.window))
 
 
 def default_study(key: str) -> Path:

@@ -5,10 +5,12 @@ The method's f. HU are normalised here and nowhere else: ``f(x) = std * network(
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ctinv.errors import InputError
@@ -125,6 +127,16 @@ def pick_device(device: str) -> torch.device:
             f"the device {device!r} was asked for, but no CUDA GPU is available; use --device cpu."
         )
     return chosen
+
+
+def denoise_slices(denoiser: nn.Module, hu: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """f of each slice of (Z, H, W) HU in turn, (H, W) HU, on the device the denoiser is on."""
+    device = next(denoiser.parameters()).device
+    for plane in hu:
+        with torch.inference_mode():
+            image = torch.from_numpy(np.ascontiguousarray(plane))[None, None].to(device)
+            denoised: NDArray[np.float32] = denoiser(image)[0, 0].cpu().numpy()
+        yield denoised
 
 
 def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> Denoiser:

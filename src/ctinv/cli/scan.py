@@ -184,18 +184,13 @@ def denoise(
 def denoise_volume(network: Denoiser, volume: Volume, *, progress: Report | None = None) -> Volume:
     """f of every slice; the result is at the volume's place and counts as another image."""
     import numpy as np
-    import torch
 
-    from ctinv.io import voxel_uid
+    from ctinv.denoiser import denoise_slices
 
-    device = next(network.parameters()).device
     slices = []
-    for z in range(volume.shape[0]):
-        with torch.inference_mode():
-            image = torch.from_numpy(np.ascontiguousarray(volume.hu[z]))[None, None].to(device)
-            slices.append(network(image)[0, 0].cpu().numpy())
+    for z, plane in enumerate(denoise_slices(network, volume.hu), start=1):
+        slices.append(plane)
         if progress is not None:
-            progress(f"denoising slice {z + 1} of {volume.shape[0]}", (z + 1) / volume.shape[0])
-    denoised = volume.with_hu(np.stack(slices))
+            progress(f"denoising slice {z} of {volume.shape[0]}", z / volume.shape[0])
     notes = (*volume.notes, f"denoised by {network.name}")
-    return replace(denoised, uid=voxel_uid(denoised.hu, denoised.affine), notes=notes)
+    return replace(volume.with_hu(np.stack(slices)), notes=notes)
