@@ -70,10 +70,10 @@ class DenoiseWork:
 
         denoiser = load_denoiser(self.request.denoiser, device=pick_device(self.request.device))
         self._name = denoiser.name
-        part = self._part()
-        planes = denoise_slices(denoiser, part.hu)
-        for z in range(part.shape[0]):
-            report(f"denoising slice {z + 1} of {part.shape[0]}", z / part.shape[0])
+        first, last = self.request.first, self.request.last
+        planes = denoise_slices(denoiser, self.request.volume.hu, first=first, last=last)
+        for z in range(last - first):
+            report(f"denoising slice {z + 1} of {last - first}", z / (last - first))
             self._done.append(next(planes))
             yield len(self._done)
 

@@ -1,6 +1,9 @@
 """Denoiser: a frozen network under study, HU in and HU out, with taps at its layers.
 
 The method's f. HU are normalised here and nowhere else: ``f(x) = std * network((x - mean) / std) + mean``.
+
+A 2.5-D network sees a slice between its neighbours: an odd number S of slices goes in as channels, the middle one is the
+slice that is denoised, and one channel comes out. Beyond the first and the last slice of a volume that slice is repeated.
 """
 
 from __future__ import annotations
@@ -10,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ctinv.errors import InputError
+from ctinv.errors import InputError, ModelError
 
 INPUT, OUTPUT = "input", "output"
+SLICES = (1, 3, 5, 7)
+_BORDER_PROBES = (96, 128)  # sides of two images; a border that is the same on both is one of unpadded convolutions
 
 
 class _TapReached(Exception):
@@ -29,12 +35,17 @@ class Denoiser(nn.Module):
     """A frozen network with named taps and its HU normalisation.
 
     Args:
-        network: Normalised image in, normalised image out, (B, 1, H, W). It is put in eval mode and frozen.
+        network: Normalised slices in, normalised image out, (B, S, H, W) to (B, 1, H, W). It is put in eval mode and
+            frozen.
         name: Short name for provenance, layer names and messages.
         mean: HU value that the network sees as 0.
         std: HU that the network sees as 1.
         taps: Public tap name to submodule path. ``"input"`` and ``"output"`` are added.
         weights_sha256: File name to sha256 of every weight file, for provenance.
+        slices: S, how many neighbouring slices the network sees: 1, 3, 5 or 7. The middle one is denoised.
+
+    Raises:
+        InputError: A tap has a reserved name, or the number of slices is none of these.
     """
 
     def __init__(
@@ -46,8 +57,11 @@ class Denoiser(nn.Module):
         std: float = 1.0,
         taps: Mapping[str, str] | None = None,
         weights_sha256: Mapping[str, str] | None = None,
+        slices: int = 1,
     ) -> None:
         super().__init__()
+        if slices not in SLICES:
+            raise InputError(f"expected a network of {', '.join(map(str, SLICES))} slices, got {slices}.")
         # Convolutions on a CPU run up to 1.7 times faster on weights laid out this way; the numbers agree to rounding.
         self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.name = name
@@ -61,6 +75,8 @@ class Denoiser(nn.Module):
                 )
             network.get_submodule(path)
         self.weights_sha256 = dict(weights_sha256 or {})
+        self.slices = slices
+        self._borders: dict[str, int] = {}
 
     @property
     def taps(self) -> tuple[str, ...]:
@@ -79,21 +95,67 @@ class Denoiser(nn.Module):
         return super().train(False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Denoise, (B, 1, H, W) HU to (B, 1, H, W) HU."""
+        """Denoise the middle slice, (B, S, H, W) HU to (B, 1, H, W) HU.
+
+        Raises:
+            InputError: Another number of slices came.
+            ModelError: The network's output is no single image of the input's size.
+        """
+        middle = self.middle(x)
         output: Tensor = self.network((x - self.mean) / self.std)
+        if output.shape != middle.shape:
+            raise ModelError(
+                f"{self.name} made {tuple(output.shape)} of {tuple(x.shape)}; one image of the same size was expected."
+            )
         return output * self.std + self.mean
 
-    def activation(self, x: Tensor, tap: str) -> Tensor:
-        """Φ(x) at a tap: (B, 1, H, W) HU to (B, C, H', W').
+    def middle(self, x: Tensor) -> Tensor:
+        """The slice that is denoised, (B, S, H, W) to (B, 1, H, W).
 
-        It is in HU at ``"input"`` and ``"output"``, else in the network's own unit.
+        Raises:
+            InputError: Another number of slices came.
+        """
+        if x.shape[-3] != self.slices:
+            raise InputError(
+                f"{self.name} denoises the middle one of {self.slices} slices, got {x.shape[-3]}; give (B, "
+                f"{self.slices}, H, W)."
+            )
+        return x.narrow(-3, self.slices // 2, 1)
+
+    def activation(self, x: Tensor, tap: str) -> Tensor:
+        """Φ(x) at a tap: (B, S, H, W) HU to (B, C, H', W').
+
+        It is in HU at ``"input"``, the middle slice, and at ``"output"``, else in the network's own unit. A layer behind
+        unpadded convolutions lacks an equal border on all sides; it is put back on the image's grid with zeros there,
+        which do not depend on x. Other grids stay as they are.
         The pass ends at the tapped layer, and the hook is removed whatever happens.
         """
         self.check_tap(tap)
         if tap == INPUT:
-            return x
+            return self.middle(x)
         if tap == OUTPUT:
             return self(x)
+        activation = self._tapped(x, tap)
+        if activation.shape[-2:] == x.shape[-2:]:
+            return activation
+        border = self._border(tap)
+        return F.pad(activation, [border] * 4) if border else activation
+
+    def _border(self, tap: str) -> int:
+        """Pixels that unpadded convolutions take off each side before a tap; 0 where its grid differs otherwise."""
+        if tap not in self._borders:
+            weight = next(self.parameters(), torch.empty(0))
+            lost = set()
+            for side in _BORDER_PROBES:
+                with torch.inference_mode():
+                    shape = self._tapped(weight.new_zeros(1, self.slices, side, side), tap).shape
+                lost |= {side - shape[-2], side - shape[-1]}
+            only = lost.pop() if len(lost) == 1 else 0
+            self._borders[tap] = only // 2 if only > 0 and only % 2 == 0 else 0
+        return self._borders[tap]
+
+    def _tapped(self, x: Tensor, tap: str) -> Tensor:
+        """What the tapped layer gives, on its own grid."""
 
         def stop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
             raise _TapReached(output)
@@ -129,14 +191,41 @@ def pick_device(device: str) -> torch.device:
     return chosen
 
 
-def denoise_slices(denoiser: nn.Module, hu: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """f of each slice of (Z, H, W) HU in turn, (H, W) HU, on the device the denoiser is on."""
-    device = next(denoiser.parameters()).device
-    for plane in hu:
+def slice_stack(hu: NDArray[np.float32], z: int, slices: int) -> NDArray[np.float32]:
+    """Slice z of (Z, H, W) between its neighbours, in the order of the volume: (S, H, W).
+
+    Beyond its ends the first or last slice is repeated, as there is nothing else to show a 2.5-D network there.
+    """
+    reach = slices // 2
+    return np.ascontiguousarray(hu[np.clip(np.arange(z - reach, z + reach + 1), 0, len(hu) - 1)])
+
+
+def denoise_slices(
+    denoiser: nn.Module,
+    hu: NDArray[np.float32],
+    *,
+    first: int = 0,
+    last: int | None = None,
+    batch_size: int = 1,
+) -> Iterator[NDArray[np.float32]]:
+    """f of slices in turn, (H, W) HU each, on the device the denoiser is on.
+
+    Args:
+        denoiser: A `Denoiser`, or any module from (B, 1, H, W) to (B, 1, H, W) HU.
+        hu: (Z, H, W) HU, the whole scan: the neighbours that a 2.5-D network sees are taken from it, and at its ends
+            the first or last slice is repeated.
+        first, last: Slices first to last (exclusive) are denoised; all by default.
+        batch_size: Slices per pass.
+    """
+    weight = next(denoiser.parameters(), None)
+    slices = int(getattr(denoiser, "slices", 1))
+    last = len(hu) if last is None else last
+    for start in range(first, last, batch_size):
+        stacks = [slice_stack(hu, z, slices) for z in range(start, min(start + batch_size, last))]
         with torch.inference_mode():
-            image = torch.from_numpy(np.ascontiguousarray(plane))[None, None].to(device)
-            denoised: NDArray[np.float32] = denoiser(image)[0, 0].cpu().numpy()
-        yield denoised
+            images = torch.from_numpy(np.stack(stacks)).to("cpu" if weight is None else weight.device)
+            denoised: NDArray[np.float32] = denoiser(images)[:, 0].cpu().numpy()
+        yield from denoised
 
 
 def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> Denoiser:

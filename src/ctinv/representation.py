@@ -29,5 +29,5 @@ class Representation:
         return "HU" if self.tap in (INPUT, OUTPUT) else "relative"
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Φ(x), (B, 1, H, W) HU to (B, C, H', W')."""
+        """Φ(x), (B, S, H, W) HU to (B, C, H', W'); S is the denoiser's number of slices."""
         return self.denoiser.activation(x, self.tap)

@@ -25,6 +25,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ctinv.denoiser import denoise_slices
 from ctinv.errors import InputError
 from ctinv.simulate import simulate_low_dose
 from ctinv.volume import Box, Volume
@@ -132,7 +133,8 @@ class Denoised(MapTransform):
 
     Args:
         keys: Images in HU, replaced.
-        denoiser: HU to HU, (B, 1, H, W), as from `ctinv.load_denoiser`.
+        denoiser: HU to HU, (B, 1, H, W), as from `ctinv.load_denoiser`; a 2.5-D one sees the neighbouring slices, and at
+            the ends of the image the first or last slice again.
         batch_size: Slices per pass.
         allow_missing_keys: As in MONAI.
     """
@@ -153,18 +155,9 @@ class Denoised(MapTransform):
         output = dict(data)
         for key in self.key_iterator(output):
             volume = to_volume(output[key])
-            output[key] = from_volume(volume.with_hu(self._denoise(volume.hu)), output[key])
+            planes = list(denoise_slices(self.denoiser, volume.hu, batch_size=self.batch_size))
+            output[key] = from_volume(volume.with_hu(np.stack(planes)), output[key])
         return output
-
-    @torch.no_grad()
-    def _denoise(self, hu: NDArray[np.float32]) -> NDArray[np.float32]:
-        parameter = next(self.denoiser.parameters(), None)
-        device = "cpu" if parameter is None else parameter.device
-        slices = torch.from_numpy(hu)[:, None].split(self.batch_size)
-        done: NDArray[np.float32] = torch.cat([self.denoiser(part.to(device)).cpu() for part in slices])[
-            :, 0
-        ].numpy()
-        return done
 
 
 class SampleInvariancesd(MapTransform):

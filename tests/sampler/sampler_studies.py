@@ -79,7 +79,7 @@ def make_setting(box: Box = BOX, *, quantum: float = 0.125, scan_hu: float = 40.
             "bad": np.nan,
         },
         quantum=quantum,
-        context=rng.normal(scan_hu, 30.0, context.shape).astype(np.float32),
+        context=rng.normal(scan_hu, 30.0, (1, *context.shape)).astype(np.float32),
         context_box=context,
     )
 

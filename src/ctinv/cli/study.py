@@ -203,13 +203,15 @@ def find_denoiser(weights_sha256: Mapping[str, str], folder: str | None) -> Deno
 
 def _same_place(store: Store, scan: Path, uid: str | None) -> bool:
     """Whether the stored surroundings are exactly the scan's voxels."""
+    from ctinv.denoiser import slice_stack
     from ctinv.io import read
 
     volume, setting = read(scan, uid=uid), store.setting
     if volume.shape != store.provenance.volume_shape:
         return False
     stored, box = setting.context, setting.context_box
-    return bool((volume.hu[box.z][box.slices] == stored).all())
+    seen = slice_stack(volume.hu, box.z, len(stored))
+    return bool((seen[:, box.slices[0], box.slices[1]] == stored).all())
 
 
 @command("dimension")

@@ -60,8 +60,8 @@ class Setting:
         scalars: Figures of the whole study: ``sigma_out_hu``, ``chi2_per_n_scan``, ``d_eff``, ``free_share``,
             ``spread_theory_hu``, …
         quantum: Step of stored x̃ in HU, a power of two; 0 keeps float32.
-        context: (H'', W'') float32 HU, the scan wherever it decides f on the output box; with it a study can
-            be fed back without the scan. Where it is not given, the region itself.
+        context: (S, H'', W'') float32 HU, the scan wherever it decides f on the output box: the slice between the
+            neighbours that f sees. With it a study can be fed back without the scan. Where it is not given, the region.
         context_box: Where the context lies, in the voxels of the scan as read.
     """
 
@@ -82,10 +82,10 @@ class Setting:
         region = self.volume.shape[1:]
         if self.context is None or self.context_box is None:
             (z, y, x), (height, width) = self.volume.offset, region
-            object.__setattr__(self, "context", self.volume.hu[0])
+            object.__setattr__(self, "context", self.volume.hu)
             object.__setattr__(self, "context_box", Box(z, y, y + height, x, x + width))
-        shapes = {"fx": region, "theory_spread": region, "fx_output": self.output_box.shape}
-        shapes["context"] = self.context_box.shape
+        shapes: dict[str, tuple[int, ...]] = {"fx": region, "theory_spread": region, "fx_output": self.output_box.shape}
+        shapes["context"] = (len(self.context), *self.context_box.shape)
         if self.eta is not None:
             shapes["eta"] = region
         for name, shape in shapes.items():

@@ -66,7 +66,13 @@ def _region(study: Store | Samples, denoiser: Denoiser) -> Region:
     setting = study.setting
     box, around = Box.parse(study.provenance.box), setting.context_box
     local = Box(0, box.y0 - around.y0, box.y1 - around.y0, box.x0 - around.x0, box.x1 - around.x0)
-    if not np.array_equal(setting.context[local.slices], setting.volume.hu[0]):
+    if len(setting.context) != denoiser.slices:
+        raise StoreError(
+            f"the study was made with a network of {len(setting.context)} slices and {denoiser.name} sees "
+            f"{denoiser.slices}; name the denoiser it was made with."
+        )
+    middle = setting.context[denoiser.slices // 2]
+    if not np.array_equal(middle[local.slices], setting.volume.hu[0]):
         raise StoreError(
             "the scan stored in this study differs from its surroundings; the study was changed."
         )

@@ -6,7 +6,7 @@ array               shape                    content
 x_tilde             (n, 1, h, w) int16       samples, unit `scale` HU; or float32 with scale 1
 feedback_error      (n, 1, H', W') float16   f(x̃) − f(x) over the output box, HU
 x                   (1, h, w) float32        the scan, HU
-context             (H'', W'') float32       the scan around the region, as far as f sees, HU
+context             (S, H'', W'') float32    the scan around the region, as far as f sees, HU
 fx                  (h, w) float32           f(x), HU
 fx_output           (H', W') float32         f(x) over the output box, HU
 theory_spread, eta  (h, w) float32           see `Setting`
@@ -256,9 +256,14 @@ def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
             name: math.nan if value is None else float(value) for name, value in data["scalars"].items()
         },
         quantum=float(data["quantum"]) if array(group, "x_tilde").dtype.kind == "i" else 0.0,
-        context=read_plane(group, "context"),
+        context=_with_slices(read_plane(group, "context")),
         context_box=Box.parse(data["context_box"]),
     )
+
+
+def _with_slices(context: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S, H'', W''); studies from before 2.5-D networks hold a plane."""
+    return context if context.ndim == 3 else context[None]
 
 
 def same_scan(setting: Setting, meta: dict[str, Any]) -> bool:

@@ -150,7 +150,7 @@ def _setting(found: Survey, corrector: Corrector) -> Setting:
         eta=eta,
         scalars=scalars,
         quantum=corrector.quantum,
-        context=_array(region.context[0, 0]),
+        context=_array(region.context[0]),
         context_box=region.context_box,
     )
 

@@ -16,6 +16,8 @@ from typing import Any
 from ctinv.errors import InputError
 
 _NOT_IN_KEY = ("n", "device", "versions")
+# Fields that came later: at these values they are left out of the key, so that older studies keep theirs.
+_LATER = {"slices": 1}
 # Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
 
@@ -47,6 +49,7 @@ class Provenance:
         n: Number of samples asked for.
         device: Device the samples were drawn on.
         versions: Versions of ctinv, torch, numpy and, as ``"method"``, of the sampling rule itself.
+        slices: Neighbouring slices that the denoiser sees; the middle one is denoised.
 
     Raises:
         InputError: The series is not a hash, or a value has no JSON form.
@@ -69,6 +72,7 @@ class Provenance:
     n: int
     device: str
     versions: dict[str, str]
+    slices: int = 1
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[0-9a-f]{64}", self.series) is None:
@@ -80,7 +84,7 @@ class Provenance:
         set_field(self, "affine", tuple(tuple(float(value) for value in row) for row in self.affine))
         for name in ("tolerance", "window_hu"):
             set_field(self, name, float(getattr(self, name)))
-        for name in ("seed", "n"):
+        for name in ("seed", "n", "slices"):
             set_field(self, name, int(getattr(self, name)))
         for name in ("weights_sha256", "noise", "versions"):
             set_field(self, name, plain(getattr(self, name)))
@@ -96,7 +100,7 @@ class Provenance:
         Raises:
             InputError: A field is missing or unknown.
         """
-        wanted, given = {field.name for field in fields(cls)}, set(data)
+        wanted, given = {field.name for field in fields(cls)}, {*_LATER, *data}
         if wanted != given:
             raise InputError(
                 f"provenance does not fit this version: missing or unknown fields {sorted(wanted ^ given)}."
@@ -110,6 +114,7 @@ class Provenance:
     def deciding(self) -> dict[str, Any]:
         """The fields that decide sample k, as JSON values; floats rounded to 5 significant digits."""
         data = {name: value for name, value in self.to_json().items() if name not in _NOT_IN_KEY}
+        data = {name: value for name, value in data.items() if _LATER.get(name) != value}
         data["method"] = self.versions.get("method", "")
         return dict(_rounded(data))
 
@@ -121,7 +126,8 @@ class Provenance:
     def differences(self, other: Provenance) -> dict[str, tuple[Any, Any]]:
         """Deciding fields in which two records differ: name → (value here, value there)."""
         mine, theirs = self.deciding(), other.deciding()
-        return {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+        both = [{**_LATER, **record} for record in (mine, theirs)]
+        return {name: (both[0][name], both[1][name]) for name in both[0] if both[0][name] != both[1][name]}
 
 
 def plain(value: Any) -> Any:

@@ -104,6 +104,7 @@ class InvarianceSampler:
             affine=tuple(tuple(row) for row in volume.affine.tolist()),
             denoiser=self.denoiser.name,
             weights_sha256=self.denoiser.weights_sha256,
+            slices=self.denoiser.slices,
             tap=self.wish.tap,
             generator=self.wish.generator,
             tier=self.wish.tier,

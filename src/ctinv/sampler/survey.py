@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ctinv.denoiser import OUTPUT, Denoiser
+from ctinv.denoiser import OUTPUT, Denoiser, slice_stack
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import RING, Covariance
 from ctinv.fibre.iterative import MARGIN
@@ -118,11 +118,11 @@ def survey(
         )
     clock = Clock(progress)
     clock.stage("denoise", "denoising the slice")
-    scan = torch.from_numpy(np.ascontiguousarray(volume.hu[box.z])).to(device)
+    scan = torch.from_numpy(slice_stack(volume.hu, box.z, denoiser.slices)).to(device)
     region = Region.in_slice(Representation(denoiser, wish.tap), scan, box)
     check_memory(region, wish.memory_budget)
     with torch.inference_mode():
-        clean = denoiser(scan[None, None])[0, 0]
+        clean = denoiser(scan[None])[0, 0]
     clock.stage("noise", "re-noising the slice for C")
     area = grow(
         box,
@@ -140,7 +140,8 @@ def survey(
 def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
     """σ_out in HU and the RMS of Φ's response to noise, over re-scans of the same anatomy f(x).
 
-    The re-scans are noisy inside and outside the region: it is the patient who is scanned again, not the region.
+    The re-scans are noisy inside and outside the region: it is the patient who is scanned again, not the region. The
+    neighbours that a 2.5-D network sees stay as scanned: C is the noise of the middle slice.
     """
     seeds = RowSeeds(
         0, "re-scan", str(region.box)
@@ -156,7 +157,7 @@ def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[f
             noise = torch.from_numpy(
                 np.ascontiguousarray(drawn[:, top : top + height, left : left + width])
             ).to(anatomy.device)
-            scans = (anatomy + noise)[:, None]
+            scans = region.between_neighbours((anatomy + noise)[:, None])
             outputs.append(region.look(scans, OUTPUT)[..., rows, columns])
             if region.representation.unit == "relative":
                 inner.append(region.look(scans)[..., rows, columns])
