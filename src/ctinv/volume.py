@@ -1,5 +1,6 @@
-"""Volume: a CT image in HU that knows where it lies in the patient.
+"""Volume: an image of a patient that knows where it lies and what its numbers are.
 
+The numbers are HU for a CT, the default, and the unit that the volume names for another modality.
 An array index ``(z, y, x)`` maps to millimetres in DICOM's patient system (LPS: towards the left, posterior, superior)
 by the affine, ``[p_L, p_P, p_S, 1] = affine @ [z, y, x, 1]``. Slicing a volume moves the affine and the offset with it,
 so a patch stays where it was.
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 
+MODALITIES = {"CT": "HU", "MR": "a.u.", "PT": "Bq/ml"}
+"""DICOM's name of each modality whose noise is known here, and its usual unit."""
+
 
 @dataclass(frozen=True)
 class Acquisition:
@@ -28,7 +32,7 @@ class Acquisition:
         kernel: Name of the reconstruction kernel.
         dose_fraction: Fraction of the original dose, below 1 if this scan was simulated.
         photons: Photons per detector element and view without object, known only for scans simulated by this package.
-        window: Display windows from the header as ``(centre, width)`` pairs in HU.
+        window: Display windows from the header as ``(centre, width)`` pairs in the unit of the volume.
     """
 
     kvp: float | None = None
@@ -91,16 +95,18 @@ class Box:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """CT numbers on a regular grid.
+    """Numbers on a regular grid.
 
     Attributes:
-        hu: (Z, Y, X) float32, Hounsfield units.
+        hu: (Z, Y, X) float32, Hounsfield units, or `unit` if the modality is another than CT.
         affine: (4, 4) float64, index (z, y, x, 1) to mm (LPS).
         uid: SeriesInstanceUID of a DICOM series, else ``"sha256:…"`` of the voxels. Never written out as it is:
             provenance holds only its hash.
         offset: Index of this volume's first voxel in the volume it was cut from.
         acquisition: Technical facts for the noise model.
         notes: What the reader skipped or changed, in plain words.
+        modality: ``"CT"``, ``"MR"`` (magnitudes) or ``"PT"`` (positron emission tomography): decides the noise model.
+        unit: Unit of the voxels; for a CT always HU.
     """
 
     hu: NDArray[np.float32]
@@ -109,12 +115,20 @@ class Volume:
     offset: tuple[int, int, int] = (0, 0, 0)
     acquisition: Acquisition = field(default_factory=Acquisition)
     notes: tuple[str, ...] = ()
+    modality: str = "CT"
+    unit: str = ""
 
     def __post_init__(self) -> None:
+        check_modality(self.modality)
+        object.__setattr__(self, "unit", self.unit or MODALITIES[self.modality])
+        if (self.modality == "CT") != (self.unit == "HU") or not re.fullmatch(r"[ -~µ³]{1,16}", self.unit):
+            raise InputError(
+                f"the unit {self.unit[:16]!r} does not fit the modality {self.modality}; CT and only CT is in HU."
+            )
         if self.hu.ndim != 3 or 0 in self.hu.shape:
             raise InputError(f"a volume needs a non-empty (Z, Y, X) array, got shape {self.hu.shape}.")
         if self.hu.dtype != np.float32:
-            raise InputError(f"a volume holds HU as float32, got {self.hu.dtype}; convert it first.")
+            raise InputError(f"a volume holds its values as float32, got {self.hu.dtype}; convert it first.")
         if (
             self.affine.shape != (4, 4)
             or not np.isfinite(self.affine).all()
@@ -171,3 +185,9 @@ class Volume:
         voxels = np.ascontiguousarray(hu, dtype=np.float32)
         digest = hashlib.sha256(self.uid.encode() + voxels.tobytes()).hexdigest()
         return replace(self, hu=voxels, uid=f"sha256:{digest}")
+
+
+def check_modality(modality: str) -> None:
+    """Raise InputError, listing the modalities, unless this is one."""
+    if modality not in MODALITIES:
+        raise InputError(f"there is no modality {modality!r}; choose one of {', '.join(MODALITIES)}.")

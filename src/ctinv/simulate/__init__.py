@@ -26,6 +26,9 @@ _PUBLIC = {
     "simulate_low_dose": "low_dose",
     "slice_generator": "low_dose",
     "water_phantom": "phantom",
+    "add_rician_noise": "rician",
+    "rician_mean": "rician",
+    "rician_variance": "rician",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -125,6 +125,8 @@ def simulate_low_dose(
         InputError: The dose, the photons, the seed, the projector or the kernel cannot be used, or the
             pixels are not square.
     """
+    if volume.modality != "CT":
+        raise InputError(f"a lower dose is simulated for CT in HU; this volume is {volume.modality}.")
     geometry = ParallelGeometry.of(volume, views=views)
     photons, note = _photons(volume, geometry, photons, projector)
     inserted_variance(
