@@ -21,7 +21,10 @@ from ctinv.errors import InputError, ModelError
 
 INPUT, OUTPUT = "input", "output"
 SLICES = (1, 3, 5, 7)
-_BORDER_PROBES = (96, 128)  # sides of two images; a border that is the same on both is one of unpadded convolutions
+_BORDER_PROBES = (
+    96,
+    128,
+)  # sides of two images; a border that is the same on both is one of unpadded convolutions
 
 
 class _TapReached(Exception):

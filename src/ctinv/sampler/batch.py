@@ -84,7 +84,11 @@ class Setting:
             (z, y, x), (height, width) = self.volume.offset, region
             object.__setattr__(self, "context", self.volume.hu)
             object.__setattr__(self, "context_box", Box(z, y, y + height, x, x + width))
-        shapes: dict[str, tuple[int, ...]] = {"fx": region, "theory_spread": region, "fx_output": self.output_box.shape}
+        shapes: dict[str, tuple[int, ...]] = {
+            "fx": region,
+            "theory_spread": region,
+            "fx_output": self.output_box.shape,
+        }
         shapes["context"] = (len(self.context), *self.context_box.shape)
         if self.eta is not None:
             shapes["eta"] = region
