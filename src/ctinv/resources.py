@@ -18,3 +18,10 @@ def ct_folder() -> Path:
     """Folder of the shipped CT: one DICOM series per subfolder, ``full_dose`` and ``quarter_dose``."""
     packaged = _PACKAGE / "_data" / "ct"
     return packaged if packaged.is_dir() else _CHECKOUT / "data"
+
+
+def feature_weights_folder() -> Path:
+    """The user's cache folder of perceptual feature weights, which are fetched and never shipped."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("ctinv")) / "features"

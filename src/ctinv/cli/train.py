@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ctinv.cli.app import app, command, exit_code_of
-from ctinv.cli.options import AsJson
+from ctinv.cli.options import AsJson, Device
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
@@ -25,6 +25,7 @@ def denoiser(
     resume: Annotated[
         bool, typer.Option("--resume/--fresh", help="Continue a checkpoint in the folder, or begin anew.")
     ] = True,
+    device: Device = "auto",
     as_json: AsJson = False,
 ) -> Outcome:
     """Train a denoiser on pairs, measure it and write a bundle; continues where an earlier run stopped."""
@@ -32,11 +33,18 @@ def denoiser(
         raise InputError(f"there is no config file {config.name}; name one with --config.")
     if not data.is_dir():
         raise InputError(f"there is no data folder {data.name}; make one with scripts/fetch_public_ct.py.")
-    from ctinv.training import train_denoiser
+    from ctinv.training import TrainingEvent, train_denoiser
 
     with reporting() as progress:
+
+        def tell(event: TrainingEvent) -> None:
+            best = f", best validation {event.best['rmse_hu']:.2f}" if "rmse_hu" in event.best else ""
+            progress(f"training, step {event.step} of {event.steps}{best}", event.step / event.steps)
+
         try:
-            report = train_denoiser(config, data_folder=data, out=out, resume=resume, progress=progress)
+            report = train_denoiser(
+                config, data_folder=data, out=out, resume=resume, device=device, callback=tell
+            )
         except KeyboardInterrupt as stop:
             text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."
             raise Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name}) from None

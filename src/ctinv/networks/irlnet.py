@@ -35,8 +35,8 @@ class ResidualArtifactStage(nn.Module):
 class IRLNet(nn.Module):
     """K stages, each subtracting the residual it sees: x ← x − r_k(x), k = 1 … K; 85,059 parameters.
 
-    The idea is the paper's. Its full text was not at hand, so the number of stages, layers and filters are ours, and so is the
-    reading of its two trained variants, T-Net and A-Net, as trained on the thorax and on the abdomen.
+    The idea is the paper's. Its full text was not at hand, so the numbers of stages, layers and filters are ours, and so is
+    the reading of its two trained variants, T-Net and A-Net, as trained on the thorax and on the abdomen.
 
     Args:
         stages: K.

