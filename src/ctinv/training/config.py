@@ -28,6 +28,7 @@ class DenoiserConfig:
         name: Name of the denoiser and of its bundle.
         network: A key of ``ctinv.networks.NETWORKS``.
         mean, std: Value the network sees as 0, and what it sees as 1, in HU or the image's own unit.
+        unit: Of the image's numbers, for figures and the model card.
         arguments: Of the network's class, a table; the published size without.
         published: What is narrower or other than published, in words, for the model card.
         objective: A table ``[objective]`` with ``name`` and the settings of `ctinv.training.objectives`.
@@ -57,6 +58,7 @@ class DenoiserConfig:
     network: str
     mean: float
     std: float
+    unit: str = "HU"
     train: tuple[str, ...] = ()
     validate: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
