@@ -131,7 +131,7 @@ def edge_spread(images: list[Array], edges: list[Edge]) -> tuple[Array, Array]:
         contrast += np.bincount(bins[kept], minlength=count) * (high - low)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.asarray(rise / contrast, dtype=np.float64)
-    middle: Array = (np.arange(count) + 0.5) * BIN_MM - half
+    middle = np.arange(count, dtype=np.float64) * BIN_MM + (BIN_MM / 2 - half)
     return middle[np.isfinite(value)], value[np.isfinite(value)]
 
 

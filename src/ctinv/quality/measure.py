@@ -43,7 +43,7 @@ class Places:
 
 
 def find_places(
-    full: Sequence[Image], slices: Iterable[int], *, spacing_mm: float, scale: Scale = HOUNSFIELD
+    full: NDArray[np.generic], slices: Iterable[int], *, spacing_mm: float, scale: Scale = HOUNSFIELD
 ) -> Places:
     """The 40 flattest squares of 32 x 32 pixels and all edges in the named slices of a full-dose scan.
 
@@ -125,7 +125,7 @@ class _EdgeValues:
 
 
 def measure(
-    full: Sequence[Image],
+    full: NDArray[np.generic],
     images: Mapping[str, Callable[[int], Image]],
     slices: Sequence[int],
     *,
