@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ctinv.denoiser import Denoiser, denoise_slices, slice_stack
 from ctinv.errors import InputError, ModelError, StoreError
-from ctinv.fibre.jacobian import LocalJacobian, probe
+from ctinv.fibre.jacobian import LocalJacobian
+from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region, receptive_radius
 from ctinv.io.dicom import read_series
 from ctinv.representation import Representation

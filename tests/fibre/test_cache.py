@@ -23,7 +23,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forbid_building(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing, "probe", lambda *_, **__: pytest.fail("the Jacobian was taken again"))
+    monkeypatch.setattr(
+        preparing, "take_jacobian", lambda *_, **__: pytest.fail("the Jacobian was taken again")
+    )
 
 
 def test_a_later_session_finds_the_factor(
@@ -44,8 +46,10 @@ def test_another_request_is_not_mistaken_for_it(
 ) -> None:
     InvarianceSampler(small_denoiser, device="cpu").prepare(phantom_scan, BOX)
     called = []
-    real = preparing.probe
-    monkeypatch.setattr(preparing, "probe", lambda *args, **kwargs: called.append(1) or real(*args, **kwargs))
+    real = preparing.take_jacobian
+    monkeypatch.setattr(
+        preparing, "take_jacobian", lambda *args, **kwargs: called.append(1) or real(*args, **kwargs)
+    )
     InvarianceSampler(small_denoiser, device="cpu", tier="T1").prepare(phantom_scan, BOX)
     InvarianceSampler(small_denoiser, device="cpu", tap="conv1").prepare(phantom_scan, BOX)
     InvarianceSampler(small_denoiser, device="cpu").prepare(phantom_scan, Box(1, 35, 51, 36, 52))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ctinv.fibre.covariance import Covariance, DenseNoise, mask_of
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.iterative import IterativeGain, TorusNoise
-from ctinv.fibre.jacobian import SparseJacobian, probe
+from ctinv.fibre.jacobian import SparseJacobian
+from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.representation import Representation

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from ctinv.denoiser import Denoiser, load_denoiser
-from ctinv.fibre.jacobian import LocalJacobian, probe
+from ctinv.fibre.jacobian import LocalJacobian
+from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.representation import Representation
 from ctinv.volume import Box, Volume

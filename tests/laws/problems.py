@@ -13,7 +13,7 @@ from ctinv.denoiser import Denoiser
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import Covariance, DenseNoise
 from ctinv.fibre.factor import Factor
-from ctinv.fibre.jacobian import probe
+from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule

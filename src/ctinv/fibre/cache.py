@@ -24,12 +24,12 @@ from torch import Tensor
 
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.factor import Factor
-from ctinv.fibre.jacobian import SparseJacobian, csr
+from ctinv.fibre.jacobian import Reach, SparseJacobian, csr
 
 _logger = logging.getLogger(__name__)
 
 LIMIT_BYTES = 2 * 2**30
-FORMAT = "1"
+FORMAT = "2"
 _HASH_LENGTH = 32
 
 
@@ -68,17 +68,20 @@ def read_factor(key: str, device: torch.device) -> Factor | None:
         os.utime(path)  # the oldest by use goes first
     matrix, transposed = (_sparse(parts, name) for name in ("matrix", "transposed"))
     noise = DenseNoise(parts["root"].double(), parts["mean"])
-    numbers = parts["numbers"].tolist()
-    return Factor(SparseJacobian(matrix, transposed), noise, parts["half_gain"], numbers[0], numbers[1])
+    tolerance, d_eff, radius, of, error = parts["numbers"].tolist()
+    jacobian = SparseJacobian(matrix, transposed, Reach(int(radius), int(of), error))
+    return Factor(jacobian, noise, parts["half_gain"], tolerance, d_eff)
 
 
 def write_factor(key: str, factor: Factor) -> None:
     """Keep a factor; a full disk or a read-only folder is no error, the factor is then built again next time."""
+    reach = factor.jacobian.reach
+    numbers = (factor.tolerance, factor.d_eff, reach.radius, reach.of, reach.error)
     tensors = {
         "root": factor.noise.small_root,
         "mean": factor.noise.mean,
         "half_gain": factor.half_gain,
-        "numbers": torch.tensor([factor.tolerance, factor.d_eff], dtype=torch.float64),
+        "numbers": torch.tensor(numbers, dtype=torch.float64),
     }
     for name, matrix in (("matrix", factor.jacobian.matrix), ("transposed", factor.jacobian.transposed)):
         tensors[f"{name}.rows"], tensors[f"{name}.columns"] = matrix.crow_indices(), matrix.col_indices()

@@ -1,14 +1,13 @@
-"""The Jacobian J of Φ at the scan, from the pixels of the region to the outputs of the output box.
+"""The Jacobian J of Φ at the scan, from the pixels of the region to the outputs of the output box: two forms of one map.
 
-A network with receptive-field radius r has a J with at most (2r+1)² entries in a row. *Coloured probing*: pixels that lie
-2r+1 apart in both directions share no output, so one forward-mode product (JVP) with ones at all of them yields all
-their columns at once, and (2r+1)² products yield the whole J (Curtis, Powell and Reid, IMA J. Appl. Math. 13, 1974).
+`LocalJacobian` differentiates anew for each product. `SparseJacobian` is a matrix: a network with receptive-field radius R
+has at most (2R+1)² entries in a row. How the matrix is found is the business of `ctinv.fibre.probing`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,15 +18,34 @@ from torch import Tensor
 
 from ctinv.fibre.region import Region
 
-Progress = Callable[[str, float], None]
 _OUTPUTS_AT_ONCE = 80
 _PROBES_PER_IMAGE = (
     3  # measured: directions at one point are pushed fastest in threes for each image of a pass
 )
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How much of J is known.
+
+    Attributes:
+        radius: Pixels on each side up to which J was taken, r.
+        of: Radius of the receptive field, R; J is exact, to rounding, where r = R.
+        error: RMS of (J_r - J) n on the output box for noise n of the scan, in the tap's unit, measured; 0 where r = R.
+    """
+
+    radius: int
+    of: int
+    error: float = 0.0
+
+
 class Jacobian(Protocol):
     """J of a region as a linear map between columns."""
+
+    @property
+    def reach(self) -> Reach:
+        """How much of J is known."""
+        ...
 
     @property
     def outputs(self) -> int:
@@ -54,6 +72,11 @@ class LocalJacobian:
 
     region: Region
     at: Tensor
+
+    @property
+    def reach(self) -> Reach:
+        """All of it."""
+        return Reach(self.region.tap_radius, self.region.tap_radius)
 
     @property
     def outputs(self) -> int:
@@ -94,9 +117,14 @@ class LocalJacobian:
     def _look(self, patches: Tensor) -> Tensor:
         return self.region.look(self.region.embed(patches))
 
+    @property
+    def columns_per_pass(self) -> int:
+        """Columns that `apply` pushes through f at once."""
+        return self.region.images_per_pass * (1 if len(self.at) > 1 else _PROBES_PER_IMAGE)
+
     def _parts(self, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         points = self.at.expand(columns.shape[1], -1, -1, -1)
-        step = self.region.images_per_pass * (1 if len(self.at) > 1 else _PROBES_PER_IMAGE)
+        step = self.columns_per_pass
         for start in range(0, len(points), step):
             yield points[start : start + step], columns[:, start : start + step]
 
@@ -108,10 +136,12 @@ class SparseJacobian:
     Attributes:
         matrix: (m, n) sparse CSR, m = C·H'·W' outputs and n = h·w pixels, tap unit per HU.
         transposed: (n, m) sparse CSR, the same entries.
+        reach: How much of J it holds.
     """
 
     matrix: Tensor
     transposed: Tensor
+    reach: Reach
 
     @classmethod
     def from_entries(
@@ -120,16 +150,17 @@ class SparseJacobian:
         columns: NDArray[np.int64],
         values: NDArray[np.float32],
         shape: tuple[int, int],
+        reach: Reach,
     ) -> SparseJacobian:
         """Build from coordinates without repetition."""
         from scipy import sparse  # here, as only this constructor sorts entries
 
         matrix = sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
-        return cls(_to_torch(matrix), _to_torch(matrix.T.tocsr()))
+        return cls(_to_torch(matrix), _to_torch(matrix.T.tocsr()), reach)
 
     def to(self, device: torch.device) -> SparseJacobian:
         """The same matrix on a device."""
-        return SparseJacobian(self.matrix.to(device), self.transposed.to(device))
+        return SparseJacobian(self.matrix.to(device), self.transposed.to(device), self.reach)
 
     @property
     def outputs(self) -> int:
@@ -181,61 +212,3 @@ def _to_torch(matrix: Any) -> Tensor:
     parts = (matrix.indptr, matrix.indices, matrix.data)
     rows, columns, values = (torch.from_numpy(np.ascontiguousarray(part)) for part in parts)
     return csr(rows, columns, values, matrix.shape)
-
-
-def probe(region: Region, *, progress: Progress | None = None) -> SparseJacobian:
-    """The whole J at the scan by coloured probing, (2r+1)² products.
-
-    Args:
-        region: The region; its tap radius r sets the colours.
-        progress: Called with a phrase and the finished share.
-    """
-    height, width = region.shape
-    radius = region.tap_radius
-    period = 2 * radius + 1
-    colours = [(y, x) for y in range(min(period, height)) for x in range(min(period, width))]
-    jacobian = LocalJacobian(region, region.scan)
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]] = []
-    group_size = region.images_per_pass * _PROBES_PER_IMAGE
-    for start in range(0, len(colours), group_size):
-        if progress is not None:
-            progress("taking the Jacobian", start / len(colours))
-        group = colours[start : start + group_size]
-        probes = region.scan.new_zeros(len(group), 1, height, width)
-        for index, (y, x) in enumerate(group):
-            probes[index, 0, y::period, x::period] = 1.0
-        answers = (
-            jacobian.apply(probes.reshape(len(group), -1).T)
-            .T.reshape(len(group), *region.reference.shape[1:])
-            .cpu()
-            .numpy()
-        )
-        parts.extend(_columns(answers[index], colour, region) for index, colour in enumerate(group))
-    rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-    shape = (int(np.prod(region.reference.shape[1:])), height * width)
-    return SparseJacobian.from_entries(rows, columns, values, shape).to(region.scan.device)
-
-
-def _columns(
-    answer: NDArray[np.float32], colour: tuple[int, int], region: Region
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Attribute the (C, H', W') answer to one colour to its pixels: coordinates and values of the entries."""
-    height, width = region.shape
-    top, left = region.halo[0].start, region.halo[1].start
-    pixel_rows, row_ok = _nearest(answer.shape[1], top, colour[0], height, region.tap_radius)
-    pixel_columns, column_ok = _nearest(answer.shape[2], left, colour[1], width, region.tap_radius)
-    values = np.where(row_ok[:, None] & column_ok[None, :], answer, 0.0)
-    channel, y, x = np.nonzero(values)
-    rows = (channel * answer.shape[1] + y) * answer.shape[2] + x
-    return rows, pixel_rows[y] * width + pixel_columns[x], values[channel, y, x]
-
-
-def _nearest(
-    outputs: int, origin: int, colour: int, pixels: int, radius: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """For each output along one axis the probed pixel within the radius, and whether there is one."""
-    position = np.arange(outputs) - origin
-    period = 2 * radius + 1
-    pixel = colour + period * np.round((position - colour) / period).astype(np.int64)
-    ok = (pixel >= 0) & (pixel < pixels) & (np.abs(position - pixel) <= radius)
-    return np.clip(pixel, 0, pixels - 1), ok

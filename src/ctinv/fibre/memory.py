@@ -17,29 +17,40 @@ _LARGEST_JACOBIAN = 6 * 2**30
 _SHARE = 0.8
 
 
-def is_dense(region: Region) -> bool:
-    """Whether the region is small enough for one dense factor; larger ones are solved by conjugate gradients."""
+def is_small(region: Region) -> bool:
+    """Whether the region has few enough pixels for one dense factor; larger ones are solved by conjugate gradients."""
     height, width = region.shape
     most = DENSE_PIXELS_CPU if region.context.device.type == "cpu" else DENSE_PIXELS_GPU
-    return height * width <= most and is_sparse(region)
+    return height * width <= most
 
 
-def is_sparse(region: Region) -> bool:
-    """Whether J is kept as a matrix: not where receptive field, channels and region together make it too large."""
-    return _entries(region) * _BYTES_PER_ENTRY <= _LARGEST_JACOBIAN
+def is_dense(region: Region, radius: int | None = None) -> bool:
+    """Whether there is one dense factor: the region is small, and J, known up to a radius, fits as a matrix."""
+    return is_small(region) and is_sparse(region, radius)
 
 
-def _entries(region: Region) -> int:
+def is_sparse(region: Region, radius: int | None = None) -> bool:
+    """Whether J is kept as a matrix: not where radius, channels and region together make it too large.
+
+    Args:
+        region: The region.
+        radius: Pixels on each side up to which J is taken; the receptive-field radius by default.
+    """
+    return _entries(region, radius) * _BYTES_PER_ENTRY <= _LARGEST_JACOBIAN
+
+
+def _entries(region: Region, radius: int | None) -> int:
     height, width = region.shape
-    return int(height * width * (2 * region.tap_radius + 1) ** 2 * region.reference.shape[1])
+    reach = region.tap_radius if radius is None else radius
+    return int(height * width * (2 * reach + 1) ** 2 * region.reference.shape[1])
 
 
-def estimate_bytes(region: Region) -> int:
+def estimate_bytes(region: Region, radius: int | None = None) -> int:
     """Peak memory of setting a region up and sampling it, in bytes; within about a factor of 1.5."""
     height, width = region.shape
     pixels = height * width
-    entries = _entries(region) if is_sparse(region) else 0
-    if is_dense(region):
+    entries = _entries(region, radius) if is_sparse(region, radius) else 0
+    if is_dense(region, radius):
         frame = (height + 2 * RING) * (width + 2 * RING)
         linear = 8 * max(3 * frame**2, 2 * frame**2 + 5 * pixels**2)
     else:
@@ -49,15 +60,16 @@ def estimate_bytes(region: Region) -> int:
     return int(entries * _BYTES_PER_ENTRY + linear + hidden + samples)
 
 
-def check_memory(region: Region, budget: int | None) -> None:
+def check_memory(region: Region, budget: int | None, radius: int | None = None) -> None:
     """Raise ResourceError with the numbers if the region does not fit.
 
     Args:
         region: The region.
         budget: Bytes that may be used; 80 % of what is free by default.
+        radius: Pixels on each side up to which J is taken; the receptive-field radius by default.
     """
     available = int(_SHARE * _free_bytes(region.context.device)) if budget is None else budget
-    needed = estimate_bytes(region)
+    needed = estimate_bytes(region, radius)
     if needed > available:
         height, width = region.shape
         raise ResourceError(

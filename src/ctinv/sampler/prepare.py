@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctinv.fibre.cache import factor_key, read_factor, write_factor
-from ctinv.fibre.correct import QUANTUM_HU, Corrector
-from ctinv.fibre.covariance import DenseNoise, SurroundedNoise
+from ctinv.fibre.correct import Corrector
+from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.dimension import dimension
-from ctinv.fibre.factor import Factor, Gain
+from ctinv.fibre.factor import Factor
 from ctinv.fibre.iterative import IterativeGain, TorusNoise
-from ctinv.fibre.jacobian import LocalJacobian, probe
+from ctinv.fibre.jacobian import Reach, SparseJacobian
 from ctinv.fibre.lesions import lesion_map
-from ctinv.fibre.memory import is_dense, is_sparse
+from ctinv.fibre.memory import is_small
+from ctinv.fibre.reach import RULE, take_jacobian
 from ctinv.generators import GENERATORS, Generator
 from ctinv.sampler.batch import Setting
 from ctinv.sampler.survey import Clock, Progress, Survey, Wish
@@ -43,6 +44,11 @@ class Prepared:
     noise_source: dict[str, Any]
     seconds: dict[str, float]
 
+    @property
+    def jacobian(self) -> Reach:
+        """How far J was taken, and what that misses."""
+        return self.corrector.factor.jacobian.reach
+
     def dimension(self, tolerances: Sequence[float]) -> list[dict[str, Any]]:
         """d_eff(ε) and the free shares; see `ctinv.fibre.dimension.dimension`."""
         return dimension(self.corrector, tolerances)
@@ -53,22 +59,10 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     region, rule = found.region, found.rule
     clock = Clock(progress, found.seconds)
     tolerance = rule.tolerance * found.noise_rms
-    residual = _residual(found)
-    noise: SurroundedNoise
-    factor: Gain
-    if is_dense(region):
-        dense = _dense_factor(found, residual, tolerance, clock, progress, cache=wish.cache)
-        noise, factor = dense.noise, dense
-    else:
-        clock.stage("surroundings", "conditioning the noise on the surroundings")
-        torus = TorusNoise.given(found.covariance, region.box, residual, region.context.device)
-        clock.stage("jacobian", "taking the Jacobian")
-        local = probe(region, progress=progress) if is_sparse(region) else LocalJacobian(region, region.scan)
-        clock.stage("factor", "solving for the spread of linear theory")
-        noise, factor = torus, IterativeGain.build(local, torus, tolerance)
+    factor = _gain(found, wish, tolerance, clock, progress)
     patch = found.clean[region.box.slices][None, None].contiguous()
     corrector = Corrector(
-        region, factor, noise, patch, rule, found.noise_rms, 0.0 if wish.tier == "T0" else QUANTUM_HU
+        region, factor, factor.noise, patch, rule, found.noise_rms, found.quantum
     )
     clock.stage("maps", "mapping lesions")
     setting = _setting(found, corrector)
@@ -76,7 +70,7 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     return Prepared(
         setting,
         corrector,
-        GENERATORS[wish.generator](region, noise, patch),
+        GENERATORS[wish.generator](region, factor.noise, patch),
         found.noise_source,
         clock.seconds,
     )
@@ -88,41 +82,55 @@ def _residual(found: Survey) -> NDArray[np.float64]:
     return np.asarray((scan - clean)[found.covariance.area.slices], dtype=np.float64)
 
 
-def _dense_factor(
-    found: Survey,
-    residual: NDArray[np.float64],
-    tolerance: float,
-    clock: Clock,
-    progress: Progress | None,
-    *,
-    cache: bool,
-) -> Factor:
-    """The factor of a region, from the cache if it was built before."""
+def _gain(
+    found: Survey, wish: Wish, tolerance: float, clock: Clock, progress: Progress | None
+) -> Factor | IterativeGain:
+    """The gain of a region, from the cache if it was built before."""
     region, device = found.region, found.region.context.device
+    residual = _residual(found)
     key = ""
-    if cache:
+    if wish.cache and is_small(region):
         clock.stage("cache")
-        denoiser = region.representation.denoiser
-        facts = {"tap": region.representation.tap, "boxes": [str(region.box), str(region.context_box)]}
-        numbers = {"tolerance": tolerance, "mean": denoiser.mean, "std": denoiser.std, "device": device.type}
-        model = [denoiser.network.state_dict()[name] for name in sorted(denoiser.network.state_dict())]
-        surroundings = [
-            torch.from_numpy(part) for part in (residual, found.covariance.sigma, found.covariance.spectrum)
-        ]
-        key = factor_key({**facts, **numbers}, region.context, *surroundings, *model)
+        key = _key(found, residual, tolerance)
         kept = read_factor(key, device)
         if kept is not None:
             return kept
-    clock.stage("surroundings", "conditioning the noise on the surroundings")
-    noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
     clock.stage("jacobian", "taking the Jacobian")
-    jacobian = probe(region, progress=progress)
+    jacobian = take_jacobian(
+        region, found.covariance, tolerance, budget=wish.memory_budget, progress=progress
+    )
+    clock.stage("surroundings", "conditioning the noise on the surroundings")
+    if not (is_small(region) and isinstance(jacobian, SparseJacobian)):
+        torus = TorusNoise.given(found.covariance, region.box, residual, device)
+        clock.stage("factor", "solving for the spread of linear theory")
+        return IterativeGain.build(jacobian, torus, tolerance)
+    noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
     clock.stage("factor", "factorising")
     factor = Factor.build(jacobian, noise, tolerance)
-    if cache:
+    if key:
         clock.stage("cache")
         write_factor(key, factor)
     return factor
+
+
+def _key(found: Survey, residual: NDArray[np.float64], tolerance: float) -> str:
+    """The name of a region's factor; the radius of J in it follows from what is named, by the rule."""
+    region = found.region
+    denoiser = region.representation.denoiser
+    facts = {
+        "tap": region.representation.tap,
+        "boxes": [str(region.box), str(region.context_box)],
+        "tolerance": tolerance,
+        "mean": denoiser.mean,
+        "std": denoiser.std,
+        "device": region.context.device.type,
+        "jacobian": RULE,
+    }
+    model = [denoiser.network.state_dict()[name] for name in sorted(denoiser.network.state_dict())]
+    surroundings = [
+        torch.from_numpy(part) for part in (residual, found.covariance.sigma, found.covariance.spectrum)
+    ]
+    return factor_key(facts, region.context, *surroundings, *model)
 
 
 def _setting(found: Survey, corrector: Corrector) -> Setting:
@@ -139,6 +147,9 @@ def _setting(found: Survey, corrector: Corrector) -> Setting:
         "free_share": 1.0 - factor.d_eff / factor.pixels,
         "spread_theory_hu": float(np.sqrt(np.mean(spread**2))),
         "noise_rms": corrector.noise_rms,
+        "jacobian_radius": float(factor.jacobian.reach.radius),
+        "jacobian_of": float(factor.jacobian.reach.of),
+        "jacobian_error": factor.jacobian.reach.error,
         **lesion,
     }
     return Setting(
