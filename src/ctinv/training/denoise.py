@@ -27,7 +27,7 @@ from ctinv.training.evaluate import compare
 from ctinv.training.fit import Batch, Ema, Losses, cosine, fit
 from ctinv.training.log import RunLog
 from ctinv.training.objectives import Setting
-from ctinv.training.sources import open_pairs
+from ctinv.training.sources import choose_pairs
 from ctinv.training.start import build
 from ctinv.training.validate import Validation, validate
 
@@ -187,8 +187,7 @@ def train_denoiser(
         ModelError: The checkpoint belongs to other settings, or the loss became NaN or infinite.
     """
     config = DenoiserConfig.read(config_path)
-    train, validate_on = open_pairs(data_folder, config.train), open_pairs(data_folder, config.validate)
-    test = open_pairs(data_folder, config.test)
+    train, validate_on, test = choose_pairs(data_folder, config)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -22,6 +22,7 @@ from ctinv.errors import InputError
 from ctinv.networks import NETWORKS
 
 _LAST_GAIN = 0.01  # of random filters that write the image: small against the noise of the image, not zero
+_BLOCK_GAIN = 0.1
 
 
 def build(network: str, *, seed: int, arguments: Mapping[str, Any] | None = None) -> nn.Module:
@@ -89,7 +90,7 @@ def start_as_identity(network: nn.Module, *, generator: torch.Generator) -> None
 
 @torch.no_grad()
 def start_small(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Initialise a network whose image skips its layers: He et al., small where a layer writes one channel.
+    """Initialise a network whose image skips its layers: He et al., small where a layer writes one channel or ends a block.
 
     Normalisation layers keep the scale 1 and the shift 0 of a fresh one. The first convolution of the network and every
     other one that reads a single channel look at the image.
@@ -101,7 +102,9 @@ def start_small(network: nn.Module, *, generator: torch.Generator) -> None:
             module.reset_parameters()
         if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             continue
-        _draw(module, gain=_LAST_GAIN if module.out_channels == 1 else 1.0, generator=generator)
+        # A 1x1 convolution ends a residual block; at full size, ten of them would blow the sum up a thousandfold.
+        inner = _BLOCK_GAIN if module.kernel_size == (1, 1) else 1.0
+        _draw(module, gain=_LAST_GAIN if module.out_channels == 1 else inner, generator=generator)
         if not looked or module.in_channels == 1:
             module.weight -= module.weight.mean(dim=(2, 3), keepdim=True)
             looked = True

@@ -93,10 +93,12 @@ def read_features(path: str = "") -> FeatureWeights:
             else torch.load(file, map_location="cpu", weights_only=True)
         )
         pairs = _convolutions(tensors)
-        features = VggFeatures(len(pairs))
+        with torch.device("meta"):
+            features = VggFeatures(len(pairs))
+        features.mean = torch.tensor(_MEAN_BGR)[None, :, None, None]
         convolutions = [layer for layer in features.layers if isinstance(layer, nn.Conv2d)]
         for layer, (weight, bias) in zip(convolutions, pairs, strict=True):
-            layer.load_state_dict({"weight": weight, "bias": bias})
+            layer.load_state_dict({"weight": weight, "bias": bias}, assign=True)
     except Exception as error:  # whatever a foreign file raises, the sentence is the same
         raise InputError(
             f"expected {file.name} to hold the 13 convolutions of VGG16 or the 16 of VGG19; it does not."

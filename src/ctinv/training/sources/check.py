@@ -55,7 +55,7 @@ def refuse_other_image(pair: Pair) -> None:
     count = len(pair.full)
     chosen = np.unique(np.linspace(0, count - 1, SLICES).round().astype(int))
     _refuse_identical(pair, chosen)
-    window = np.percentile(np.stack([pair.full[z] for z in chosen]), (1, 99))
+    window = np.percentile(np.stack([side[z] for side in (pair.low, pair.full) for z in chosen]), (1, 99))
     smooth = {int(z): _anatomy(pair.low[z], window) for z in chosen}
     least = min(_correlation(low, _anatomy(pair.full[z], window)) for z, low in smooth.items())
     if not least >= LEAST_CORRELATION:
@@ -67,7 +67,7 @@ def refuse_other_image(pair: Pair) -> None:
     noise = [float(np.median([_noise(side[z]) for z in chosen])) for side in (pair.low, pair.full)]
     if noise[0] < 0.9 * noise[1]:
         raise InputError(
-            f"the low dose of {pair.name} has less noise than the full dose ({noise[0]:.1f} against {noise[1]:.1f} HU); "
+            f"the low dose of {pair.name} has less noise than the full dose ({noise[0]:.1f} against {noise[1]:.1f}); "
             "exchange the two."
         )
 
