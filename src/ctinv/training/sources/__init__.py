@@ -10,7 +10,7 @@ which may be those of patients, are in no name, message or cache file.
 
 from __future__ import annotations
 
-from ctinv.training.sources.choose import choose_pairs, open_pairs
+from ctinv.training.sources.choose import choose_pairs
 from ctinv.training.sources.find import LAYOUTS, PairSource, find_pairs
 from ctinv.training.sources.opening import open_pair_source
 from ctinv.training.sources.split import Part, Split, split
@@ -23,6 +23,5 @@ __all__ = [
     "choose_pairs",
     "find_pairs",
     "open_pair_source",
-    "open_pairs",
     "split",
 ]
