@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_shell import Ran
+from scipy.ndimage import gaussian_filter
 
 CONFIG = """
 name = "tiny"
@@ -32,9 +33,9 @@ save_every = 2
 def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for name in "ab":
-        full = rng.normal(0.0, 100.0, (1, 32, 32)).astype(np.float32)
+        full = 1000 * gaussian_filter(rng.normal(size=(1, 32, 32)), (0, 4, 4)).astype(np.float32)
         np.save(tmp_path / f"{name}_full.npy", full)
-        np.save(tmp_path / f"{name}_low.npy", full + rng.normal(0.0, 50.0, full.shape).astype(np.float32))
+        np.save(tmp_path / f"{name}_low.npy", full + rng.normal(0.0, 20.0, full.shape).astype(np.float32))
     (tmp_path / "tiny.toml").write_text(CONFIG)
     return tmp_path
 

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 
 from ctinv.denoiser import load_denoiser
-from ctinv.errors import ModelError
-from ctinv.training import train_denoiser
-from ctinv.training.denoise import interior_mse
+from ctinv.errors import InputError, ModelError
+from ctinv.training import TrainingEvent, train_denoiser
+from ctinv.training.validate import Validation
 
 CONFIG = """
 name = "small"
@@ -57,19 +57,14 @@ def test_training_beats_the_input_resumes_exactly_and_writes_a_bundle(folder: Pa
     torch.set_num_threads(1)
     whole = train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "whole")
 
-    def cancel(_text: str, fraction: float) -> None:
-        if fraction >= 0.6:  # after the checkpoint of step 10, before that of 15
+    def cancel(event: TrainingEvent) -> None:
+        if event.step == 12:  # after the checkpoint of step 10, before that of 15
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "cut", progress=cancel)
-    told: list[float] = []
-    train_denoiser(
-        folder / "c.toml",
-        data_folder=folder,
-        out=folder / "cut",
-        progress=lambda _text, fraction: told.append(fraction),
-    )
+        train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "cut", callback=cancel)
+    told: list[TrainingEvent] = []
+    train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "cut", callback=told.append)
     torch.set_num_threads(threads)
 
     figures = whole["figures"]["b"]
@@ -78,7 +73,12 @@ def test_training_beats_the_input_resumes_exactly_and_writes_a_bundle(folder: Pa
     assert figures["denoised"]["ssim"] > figures["low"]["ssim"]
     assert whole["best"]["rmse_hu"] == min(row["rmse_hu"] for row in whole["history"])
 
-    assert told[0] == pytest.approx(11 / 20)  # continued at the last checkpoint, not at the start
+    assert told[0].step == 11  # continued at the last checkpoint, not at the start
+    assert told[-1].validation == {key: whole["history"][-1][key] for key in ("rmse_hu", "texture")}
+    assert told[-1].preview.shape == (3, 40, 40)
+    rows = [(folder / run / "losses.csv").read_text() for run in ("whole", "cut")]
+    assert rows[0] == rows[1]
+    assert len(rows[0].splitlines()) == 21
     one, two = (load_file(folder / run / "best.safetensors") for run in ("whole", "cut"))
     assert all(torch.equal(one[key], two[key]) for key in one)
 
@@ -102,10 +102,35 @@ def test_a_diverging_run_says_so(folder: Path):
         train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "out")
 
 
-def test_the_loss_ignores_the_margin():
-    loss = interior_mse(0.0, 2.0, 3)
-    image = torch.zeros(1, 1, 10, 10)
-    image[..., :3, :] = 5.0
-    assert loss(torch.nn.Identity(), (image, torch.zeros_like(image))) == 0
-    image[..., 5, 5] = 8.0
-    assert loss(torch.nn.Identity(), (image, torch.zeros_like(image))) == pytest.approx((8 / 2) ** 2 / 16)
+def test_a_run_stops_when_asked_or_when_nothing_gets_better(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    report = train_denoiser(
+        folder / "c.toml", data_folder=folder, out=folder / "asked", callback=lambda event: event.step == 3
+    )
+    assert report["steps"] == 3
+
+    def worse_each_time(*_args: object, **_settings: object) -> Validation:
+        seen.append(len(seen))
+        return Validation(float(len(seen)), 0.1, np.zeros((3, 4, 4), np.float32))
+
+    seen: list[int] = []
+    monkeypatch.setattr("ctinv.training.denoise.validate", worse_each_time)
+    text = CONFIG.format(steps=20, rate=1e-3).replace("validate_every = 10", "validate_every = 2\npatience = 3")
+    (folder / "c.toml").write_text(text)
+    report = train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "tired")
+    assert (report["steps"], report["best"]["step"]) == (8, 2)
+
+
+def test_a_start_from_another_bundle_takes_its_weights_and_names_them(folder: Path):
+    first = train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "first")
+    text = CONFIG.format(steps=1, rate=1e-12)
+    (folder / "next.toml").write_text(text + f"start = {str(folder / 'first' / 'small')!r}\n")
+    second = train_denoiser(folder / "next.toml", data_folder=folder, out=folder / "second")
+    one, two = (load_file(folder / run / "best.safetensors") for run in ("first", "second"))
+    assert all(torch.allclose(one[key], two[key], atol=1e-6) for key in one)
+    assert list(second["started_from"]) == ["model.safetensors"]
+    assert first["started_from"] == {}
+    (folder / "next.toml").write_text(text + 'start = "wganvgg"\n')
+    with pytest.raises(InputError, match="another network than CNN10"):
+        train_denoiser(folder / "next.toml", data_folder=folder, out=folder / "third")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from torch import nn
 from ctinv.bundle import export_bundle
 from ctinv.denoiser import load_denoiser, pick_device
 from ctinv.errors import InputError, ModelError
+from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
 from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint, write_atomic
 from ctinv.training.config import DenoiserConfig
@@ -128,8 +128,8 @@ class _Run:
         figures = {"rmse_hu": found.rmse, "texture": found.texture}
         self.history.append({"step": step, **{f"loss {name}": v for name, v in losses.items()}, **figures})
         key = {"rmse": "rmse_hu", "texture": "texture", "last": "step"}[config.choose_by]
-        before = self.best.get(key, math.inf)
-        if key == "step" or figures[key] < before:
+        before = self.best.get(key, math.nan)  # NaN: no weights are kept yet, or none could be judged
+        if key == "step" or figures[key] < before or math.isnan(before):
             write_atomic(
                 self.out / "best.safetensors", save({k: v.cpu().contiguous() for k, v in state.items()})
             )
@@ -288,7 +288,7 @@ def _finish(run: _Run, pairs: Sequence[Pair], steps: int) -> dict[str, Any]:
         "seconds": run.seconds + time.monotonic() - run.since,
         "torch": torch.__version__,
     }
-    write_atomic(run.out / "report.json", json.dumps(report, indent=1).encode())
+    write_atomic(run.out / "report.json", dumps(report, indent=1).encode())
     folder = run.out / config.name
     export_bundle(
         folder,

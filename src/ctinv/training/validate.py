@@ -13,8 +13,8 @@ from torch import nn
 from ctinv.training.data import Pair, neighbours
 from ctinv.training.evaluate import spread_slices
 
-_TILE = 64
-_BINS = 16
+_TILE = 32
+_BINS = 8
 _LOWEST = 0.1  # cycles per pixel; below, anatomy outweighs noise
 
 
