@@ -4,7 +4,8 @@ Both doses must be the same slices: the same shape, grids within 0.01 mm, and an
 Gaussian of 3 pixels leaves, where noise is small. On three public chests at 25 % dose its correlation in a slice is above
 0.9999, with four times the noise above 0.999; it falls to 0.72 or less in some slice where the low dose is mirrored, to
 0.18 where it is another patient's. Neighbouring slices can correlate by 0.99, therefore no shift by one voxel along any
-axis may fit clearly better: on the same scans, right pairs differed by at most half as much as shifted ones did.
+axis may fit clearly better: on the same scans the mean squared difference of right pairs was at most a fifth of the least
+shifted one's, at four times the noise.
 """
 
 from __future__ import annotations
