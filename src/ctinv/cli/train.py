@@ -43,7 +43,13 @@ def denoiser(
 
         try:
             report = train_denoiser(
-                config, data_folder=data, out=out, resume=resume, device=device, callback=tell
+                config,
+                data_folder=data,
+                out=out,
+                resume=resume,
+                device=device,
+                callback=tell,
+                progress=progress,
             )
         except KeyboardInterrupt as stop:
             text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."

@@ -213,7 +213,7 @@ def crop_of(
     """MONAI transform from ``{"pair", "z"}`` to ``{"low", "full"}``, (S, P, P) and (1, P, P) HU, enough of it body."""
     from monai.transforms import Randomizable, Transform
 
-    class BodyCropd(Randomizable, Transform):  # type: ignore[misc]
+    class BodyCropd(Randomizable, Transform):
         """Reads only the pixels it crops, which MONAI's crops of a loaded image cannot."""
 
         def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -236,7 +236,7 @@ def mixed(
     """MONAI transform that scales the inserted noise of the low dose and makes the target; see `PairedPatches`."""
     from monai.transforms import Randomizable, Transform
 
-    class Mixed(Randomizable, Transform):  # type: ignore[misc]
+    class Mixed(Randomizable, Transform):
         def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
             low, full = data["low"], data["full"]
             goal = full

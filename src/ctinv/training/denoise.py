@@ -20,6 +20,7 @@ from ctinv.denoiser import load_denoiser, pick_device
 from ctinv.errors import InputError, ModelError
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
+from ctinv.quality import HOUNSFIELD, Scale
 from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint, write_atomic
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Augmentation, Pair, PairedPatches
@@ -165,6 +166,7 @@ def train_denoiser(
     resume: bool = True,
     device: str = "auto",
     callback: Callback | None = None,
+    progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
     """Train, choose the best weights on the validation patients, measure, and write a bundle.
 
@@ -178,6 +180,8 @@ def train_denoiser(
         resume: Continue a checkpoint in ``out``; False begins anew.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
         callback: Called after each step; True ends the run with a checkpoint, which a later call continues.
+        progress: Called as ``progress(text, fraction)`` while scans are read and simulated before the first step, and while
+            the result is measured.
 
     Returns:
         The report: config, objective, best step, figures per pair (see `ctinv.training.evaluate`), seconds, bundle folder.
@@ -187,7 +191,7 @@ def train_denoiser(
         ModelError: The checkpoint belongs to other settings, or the loss became NaN or infinite.
     """
     config = DenoiserConfig.read(config_path)
-    train, validate_on, test = choose_pairs(data_folder, config)
+    train, validate_on, test = choose_pairs(data_folder, config, progress)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -217,7 +221,7 @@ def train_denoiser(
         raise ModelError(
             f"the loss was not finite soon after step {result.step}; lower the learning rate and begin anew."
         )
-    return _finish(run, [*validate_on, *test], result.step)
+    return _finish(run, [*validate_on, *test], result.step, progress)
 
 
 def _start(config: DenoiserConfig) -> tuple[nn.Module, dict[str, str]]:
@@ -262,19 +266,26 @@ def _batches(config: DenoiserConfig, pairs: Sequence[Pair], device: torch.device
     return batch
 
 
-def _finish(run: _Run, pairs: Sequence[Pair], steps: int) -> dict[str, Any]:
+def _finish(
+    run: _Run, pairs: Sequence[Pair], steps: int, progress: Callable[[str, float], None] | None
+) -> dict[str, Any]:
     """Measure the best weights on whole pairs, write the report and the bundle."""
     config = run.config
     if not (run.out / "best.safetensors").is_file():  # ended before the first validation
         run.judge(steps, {})
     network = run.judged.cpu()
     network.load_state_dict(load_file(run.out / "best.safetensors"))
+    scale = HOUNSFIELD if config.unit == "HU" else Scale(config.air)
     measured = {}
     for pair in pairs:
+        if progress is not None:
+            progress(f"measuring {config.name} on {pair.name}", math.nan)
         slices = range(pair.low.shape[0])
         measured[pair.name] = {
             "slices": len(slices),
-            **compare(network, pair, slices, mean=config.mean, std=config.std),
+            **compare(
+                network, pair, slices, mean=config.mean, std=config.std, stack=config.slices, scale=scale
+            ),
         }
     report: dict[str, Any] = {
         "config": config.to_json(),

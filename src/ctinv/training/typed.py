@@ -65,8 +65,10 @@ def _checked(key: str, value: Any, kind: Any, where: str) -> Any:
     """The value as its field wants it; ``true`` is no number here, and a whole number is a float where one is wanted."""
     if kind in _KINDS:
         words, types = _KINDS[kind]
+        if kind is float and type(value) in types:
+            return float(value)
         if isinstance(value, types) and (kind is bool or not isinstance(value, bool)):
-            return float(value) if kind is float else value
+            return value
     elif kind == tuple[str, ...]:
         words = "a list of texts"
         if isinstance(value, list) and all(isinstance(part, str) for part in value):

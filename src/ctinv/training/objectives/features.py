@@ -36,6 +36,8 @@ class VggFeatures(nn.Module):
         Simonyan and Zisserman, Very deep convolutional networks for large-scale image recognition, ICLR 2015.
     """
 
+    mean: Tensor
+
     def __init__(self, convolutions: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
