@@ -2,6 +2,8 @@
 
 The method's f. HU are normalised here and nowhere else: ``f(x) = std * network((x - mean) / std) + mean``.
 
+A denoiser of MR or PET images works in their unit instead; wherever HU stands here, read that unit.
+
 A 2.5-D network sees a slice between its neighbours: an odd number S of slices goes in as channels, the middle one is the
 slice that is denoised, and one channel comes out. Beyond the first and the last slice of a volume that slice is repeated.
 """
@@ -46,6 +48,7 @@ class Denoiser(nn.Module):
         taps: Public tap name to submodule path. ``"input"`` and ``"output"`` are added.
         weights_sha256: File name to sha256 of every weight file, for provenance.
         slices: S, how many neighbouring slices the network sees: 1, 3, 5 or 7. The middle one is denoised.
+        unit: Unit of the images it was made for, ``"HU"`` for CT; empty where that is not known.
 
     Raises:
         InputError: A tap has a reserved name, or the number of slices is none of these.
@@ -61,6 +64,7 @@ class Denoiser(nn.Module):
         taps: Mapping[str, str] | None = None,
         weights_sha256: Mapping[str, str] | None = None,
         slices: int = 1,
+        unit: str = "",
     ) -> None:
         super().__init__()
         if slices not in SLICES:
@@ -79,6 +83,7 @@ class Denoiser(nn.Module):
             network.get_submodule(path)
         self.weights_sha256 = dict(weights_sha256 or {})
         self.slices = slices
+        self.unit = unit
         self._borders: dict[str, int] = {}
 
     @property
@@ -91,6 +96,13 @@ class Denoiser(nn.Module):
         if tap not in self.taps:
             raise InputError(
                 f"the denoiser {self.name} has no tap {tap!r}; choose one of {', '.join(self.taps)}."
+            )
+
+    def check_unit(self, unit: str) -> None:
+        """Raise InputError if this denoiser is known to be made for images in another unit than this one."""
+        if self.unit and self.unit != unit:
+            raise InputError(
+                f"{self.name} was made for images in {self.unit}, and this image is in {unit}; choose another denoiser."
             )
 
     def train(self, mode: bool = True) -> Denoiser:

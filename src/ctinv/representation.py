@@ -25,7 +25,8 @@ class Representation:
 
     @property
     def unit(self) -> str:
-        """``"HU"`` at the input and the output, ``"relative"`` inside, where no unit exists (method §3)."""
+        """``"HU"`` (the unit of the image) at the input and the output, ``"relative"`` inside, where none exists (method
+        §3)."""
         return "HU" if self.tap in (INPUT, OUTPUT) else "relative"
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class Acquisition:
         dose_fraction: Fraction of the original dose, below 1 if this scan was simulated.
         photons: Photons per detector element and view without object, known only for scans simulated by this package.
         window: Display windows from the header as ``(centre, width)`` pairs in the unit of the volume.
+        step: Step of the stored numbers in the unit of the volume, where it is another modality than CT.
     """
 
     kvp: float | None = None
@@ -42,6 +43,7 @@ class Acquisition:
     dose_fraction: float | None = None
     photons: float | None = None
     window: tuple[tuple[float, float], ...] = ()
+    step: float | None = None
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,18 @@ OTHER = {
     "tolerance": 0.289,
     "tolerance_unit": "relative",
     "window_hu": 1500.0,
+    "slices": 3,
+    "unit": "a.u.",
+    "step": 0.25,
     "noise": {"source": "residual"},
     "seed": 8,
 }
-FREE = {"n": 250, "device": "cuda", "versions": {"ctinv": "9", "torch": "9", "numpy": "9", "method": "1"}}
+FREE = {
+    "n": 250,
+    "device": "cuda",
+    "window_source": "header",
+    "versions": {"ctinv": "9", "torch": "9", "numpy": "9", "method": "1"},
+}
 
 
 def test_every_field_is_known_to_decide_or_not() -> None:

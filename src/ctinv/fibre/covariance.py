@@ -2,7 +2,7 @@
 
 The noise is taken as locally stationary: C = diag(σ)·R·diag(σ) + w·I, with σ the local standard deviation, R the
 correlation (the transform of the normalised noise power spectrum) and w a white floor: CT numbers are integers, so
-rounding alone adds 1/12 HU².
+rounding alone adds 1/12 HU². For images of another modality HU stands for the unit of the volume.
 
 A region is drawn *given its surroundings*: of a ring as wide as the noise's correlation length the noise x - ŷ is known,
 and the Gaussian conditional on it has neither a seam in value nor one in texture.
@@ -25,6 +25,19 @@ from ctinv.volume import Box
 
 RING = 8  # pixels; the correlation of FBP noise has fallen below a few percent there
 ROUNDING_VARIANCE = 1.0 / 12.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the user knows of a scan's noise better than the scan tells.
+
+    Attributes:
+        photons: Photons per ray of a CT.
+        sigma: Standard deviation of the noise of an MR image where the signal is strong, in its unit.
+    """
+
+    photons: float | None = None
+    sigma: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,111 +1,49 @@
-"""Where C comes from: projection-domain re-noising of f(x) at the scan's dose, in closed form (method §4).
+"""Where C comes from, for each modality (method §4).
 
-f(x) is projected, every ray gets the variance that its photons and the electronics give it, and that variance is
-propagated through filtered back-projection. What a Monte Carlo of re-noised scans would estimate is thereby known
-exactly: the σ map pixel by pixel and the noise power spectrum at the region. The residual x - f(x) is never used: it
-lacks what f keeps. Only near the Nyquist frequency the spectrum is taken from the scan (`ctinv.fibre.sharpness`).
+| modality | σ map | spectrum |
+|---|---|---|
+| CT | projection-domain re-noising of f(x) at the scan's dose | the same, and the scan's own near Nyquist |
+| MR | Rician: σ measured in the tissue, or given; lower where there is little signal | white within the support of k-space |
+| PT | proportional to a power of the local activity, fitted in homogeneous patches | Gaussian, of the width found there |
+
+To add a modality: write a function of the form of `covariance_mr` in a file ``noise_<modality>.py``, and add its row to
+`SOURCES` and its unit to `ctinv.volume.MODALITIES`. The residual x - f(x) is never used as it is: it lacks what f keeps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from ctinv.errors import InputError
-from ctinv.fibre.covariance import ROUNDING_VARIANCE, Covariance
-from ctinv.fibre.sharpness import sharp_share
-from ctinv.simulate.dose import counts, fit_photons, line_integrals, photons_from_tags
-from ctinv.simulate.geometry import ParallelGeometry
-from ctinv.simulate.low_dose import ELECTRONIC_NOISE, HU_PER_MU, scan_variance
-from ctinv.simulate.projector import fbp_autocovariance, fbp_variance
+from ctinv.fibre.covariance import Covariance, Known
+from ctinv.fibre.noise_ct import covariance_ct
+from ctinv.fibre.noise_mr import covariance_mr
+from ctinv.fibre.noise_pt import covariance_pt
 from ctinv.volume import Box, Volume
 
-KERNEL, SHARP = "hann", "ramp"
+Source = Callable[[Volume, NDArray[np.float32], Box, Known], tuple[Covariance, dict[str, Any]]]
 
-
-def photons_of(scan: Volume, photons: float | None) -> tuple[float, str]:
-    """The photons per ray of a scan and how they are known.
-
-    Args:
-        scan: One slice of the scan.
-        photons: The user's number, which wins.
-
-    Returns:
-        The photons, and ``"given"``, ``"known"`` (recorded by our own simulation), ``"fitted"`` (so that the local σ in
-        homogeneous soft tissue agrees) or ``"dose tags"`` (the slice has no homogeneous soft tissue).
-    """
-    if photons is not None:
-        if not (np.isfinite(photons) and photons > 0):
-            raise InputError(f"expected a positive number of photons per ray, got {photons}.")
-        return float(photons), "given"
-    if scan.acquisition.photons is not None:
-        return float(scan.acquisition.photons), "known"
-    try:
-        return fit_photons(scan), "fitted"
-    except InputError:
-        tagged = photons_from_tags(scan.acquisition, pixel_mm=scan.spacing[1])
-        if tagged is None:
-            raise
-        return tagged, "dose tags"
+SOURCES: dict[str, Source] = {"CT": covariance_ct, "MR": covariance_mr, "PT": covariance_pt}
 
 
 def noise_covariance(
-    scan: Volume, clean: NDArray[np.float32], area: Box, *, photons: float | None = None
+    scan: Volume, clean: NDArray[np.float32], area: Box, *, known: Known | None = None
 ) -> tuple[Covariance, dict[str, Any]]:
-    """C on a rectangle of one slice, by re-noising f(x).
+    """C on a rectangle of one slice.
 
     Args:
-        scan: The slice, (1, H, W).
-        clean: (H, W) f(x) in HU, the anatomy that is re-noised.
+        scan: The slice, (1, H, W), of a known modality.
+        clean: (H, W) f(x) in the scan's unit: the anatomy that the noise lies on.
         area: The rectangle.
-        photons: Photons per ray, if the user knows better.
+        known: What the user knows better.
 
     Returns:
-        C, and its source as it goes into the provenance.
+        C, and its source as it goes into the provenance; keys that end in ``_hu`` or ``_hu2`` are in the scan's unit.
+
+    Raises:
+        InputError: The noise cannot be found on this slice.
     """
-    geometry = ParallelGeometry.of(scan)
-    number, dose = photons_of(scan, photons)
-    expected = counts(line_integrals(clean, geometry), geometry, photons=number)
-    variance = scan_variance(expected)
-    whole = HU_PER_MU * np.sqrt(fbp_variance(variance, geometry, kernel=KERNEL).astype(np.float64))
-    centre = ((area.y0 + area.y1) // 2, (area.x0 + area.x1) // 2)
-    soft, sharp = (
-        _spectrum(variance, geometry, centre, max(area.shape), kernel) for kernel in (KERNEL, SHARP)
-    )
-    share = sharp_share(scan.hu[0], clean, whole, soft, sharp, white=ROUNDING_VARIANCE)
-    sigma = np.sqrt(1.0 + share) * whole[area.slices]
-    spectrum = (soft + share * sharp) / (1.0 + share)
-    source = {
-        "source": "projection-domain re-noising of f(x)",
-        "photons": number,
-        "dose": dose,
-        "electronic_noise": ELECTRONIC_NOISE,
-        "kernel": KERNEL,
-        "sharp_share": share,
-        "sigma_hu": float(np.sqrt(np.mean(sigma**2))),
-        "white_variance_hu2": ROUNDING_VARIANCE,
-    }
-    return Covariance(area, sigma, spectrum, ROUNDING_VARIANCE), source
-
-
-def _spectrum(
-    variance: NDArray[np.float32],
-    geometry: ParallelGeometry,
-    centre: tuple[int, int],
-    extent: int,
-    kernel: str,
-) -> NDArray[np.float64]:
-    """Power spectrum of mean 1 on a torus that holds the area and the reach of the correlation."""
-    size = fft.next_fast_len(extent + 32)
-    size += size % 2
-    half = size // 2
-    covariance = fbp_autocovariance(variance, geometry, at=centre, radius=half, kernel=kernel)
-    torus = np.roll(covariance[:size, :size].astype(np.float64), (-half, -half), axis=(0, 1))
-    power = np.clip(np.real(fft.fft2(torus)), 0.0, None)
-    # Filtered back-projection has no noise at frequency 0 on an infinite plane. In a finite region that bin stands for all
-    # frequencies below its inverse size, and a bin without noise would make every denoiser look blind (method §4).
-    power[0, 0] = np.mean(power[[0, 0, 1, -1], [1, -1, 0, 0]])
-    return np.asarray(power / power.mean())
+    return SOURCES[scan.modality](scan, clean, area, known or Known())

@@ -1,12 +1,13 @@
 """Tiers of exactness and the certificate of one sample (method §3).
 
 A tier says how well f(x̃) must agree with f(x). At the input and the output the rules are in HU; at an inner tap, where
-no unit exists, the tier sets the share ρ of the representation's own noise that the error may reach.
+no unit exists, the tier sets the share ρ of the representation's own noise that the error may reach. The step q is 1 HU
+for CT. For another modality HU stands for the unit of the volume and q for the step of its stored numbers.
 
 | tier | at the output | inside |
 |---|---|---|
-| T0 numeric | largest error ≤ 1e-3 HU, ten times the float32 repeatability of f | ρ = 0.1 % |
-| T1 DICOM | RMSE ≤ 1/√12 HU, the rounding of integer HU | ρ = 1 % |
+| T0 numeric | largest error ≤ 1e-3 q, for CT ten times the float32 repeatability of f | ρ = 0.1 % |
+| T1 DICOM | RMSE ≤ q/√12, the rounding of stored numbers: 0.29 HU | ρ = 1 % |
 | T2 display | RMSE ≤ W/(256·√12) and 99th percentile ≤ W/256, the same 8-bit picture | ρ = 5 % |
 | T3 noise | NFE ≤ 0.1, ten times below the output's own noise | ρ = 10 % |
 """
@@ -16,7 +17,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from ctinv.errors import InputError
+from ctinv.volume import Volume
 
 TIERS = ("T0", "T1", "T2", "T3")
 NONE = "none"
@@ -81,17 +85,19 @@ class TierRule:
         relative: Whether the tap is an inner one, judged relative to its noise.
         window_hu: Display window width W of T2 in HU.
         sigma_out_hu: σ_out, std of f over noise draws of the same anatomy in HU.
+        step: q, the step of stored numbers in HU.
     """
 
     asked: str
     relative: bool
     window_hu: float
     sigma_out_hu: float
+    step: float = 1.0
 
     def __post_init__(self) -> None:
         check_tier(self.asked)
         if not (math.isfinite(self.window_hu) and self.window_hu > 0):
-            raise InputError(f"expected a display window width above 0 HU, got {self.window_hu}.")
+            raise InputError(f"expected a display window width above 0, got {self.window_hu}.")
 
     @property
     def tolerance(self) -> float:
@@ -106,8 +112,9 @@ class TierRule:
     def _rmse_limits(self) -> dict[str, float]:
         return {
             "T0": MAX_T0_HU
+            * self.step
             / 4.0,  # of a Gaussian error over a few thousand pixels the largest is about 4 RMS
-            "T1": RMSE_T1_HU,
+            "T1": RMSE_T1_HU * self.step,
             "T2": self.window_hu / (256.0 * math.sqrt(12.0)),
             "T3": NFE_T3 * math.sqrt(2.0) * self.sigma_out_hu,
         }
@@ -117,7 +124,7 @@ class TierRule:
         if self.relative:
             return error <= RELATIVE[tier]
         if tier == "T0":
-            return max_hu <= MAX_T0_HU
+            return max_hu <= MAX_T0_HU * self.step
         within = rmse_hu <= self._rmse_limits()[tier]
         return within and (tier != "T2" or p99_hu <= self.window_hu / 256.0)
 
@@ -127,6 +134,42 @@ class TierRule:
             if self.met(tier, error=error, rmse_hu=rmse_hu, max_hu=max_hu, p99_hu=p99_hu):
                 return tier
         return NONE
+
+
+CT_WINDOW_HU = 400.0
+_LEVELS = 4096  # of 12 bits, as scanners store where the file does not tell
+
+
+def step_of(volume: Volume) -> float:
+    """q: 1 HU for CT, else the stored step that the header tells, 1 for whole numbers, else 1/4096 of the range."""
+    if volume.modality == "CT":
+        return 1.0
+    if volume.acquisition.step is not None:
+        return volume.acquisition.step
+    if np.array_equal(volume.hu, np.rint(volume.hu)):
+        return 1.0
+    return float(np.ptp(volume.hu)) / _LEVELS
+
+
+def window_of(volume: Volume, given: float | None) -> tuple[float, str]:
+    """Width W of the display window of T2 in the volume's unit, and where it comes from.
+
+    Returns:
+        The width, and ``"given"``, ``"usual"`` (400 HU, CT only), ``"header"`` or ``"percentiles 1 to 99"``.
+
+    Raises:
+        InputError: The volume is constant, so no window can be taken from it.
+    """
+    if given is not None:
+        return given, "given"
+    if volume.modality == "CT":
+        return CT_WINDOW_HU, "usual"
+    if volume.acquisition.window:
+        return volume.acquisition.window[0][1], "header"
+    low, high = np.percentile(volume.hu, [1.0, 99.0])
+    if not high > low:
+        raise InputError("the volume shows no contrast, so tier T2 has no display window; give its width.")
+    return float(high - low), "percentiles 1 to 99"
 
 
 def check_tier(tier: str) -> None:

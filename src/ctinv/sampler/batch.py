@@ -1,4 +1,7 @@
-"""Batch and Setting: the finished samples of one step, and what all samples of a study share."""
+"""Batch and Setting: the finished samples of one step, and what all samples of a study share.
+
+HU stands for the unit of the volume, which is another for another modality.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ctinv.fibre.tiers import Certificate
 from ctinv.volume import Box, Volume
 
 DEFAULT_QUANTUM = 0.125
-"""Step of stored images in HU; its rounding error, 1/(8·√12) = 0.036 HU, stays far below T1 (0.29 HU)."""
+"""Step of stored images of CT in HU; its rounding error, 1/(8·√12) = 0.036 HU, stays far below T1 (0.29 HU)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from ctinv.sampler.samples import Samples
 from ctinv.sampler.store import Store
 from ctinv.volume import Box
 
-ABSOLUTE_HU = 2e-3  # twice the float32 repeatability of f between machines
+ABSOLUTE = 2e-3  # of the stored step (1 HU for CT): twice the float32 repeatability of f between machines
+_REPEATABLE = 5e-7  # of the largest value, for units in which that is more
 RELATIVE = 2e-3
 _FIGURES = ("error", "rmse_hu", "max_hu", "p99_hu")
 
@@ -34,8 +35,8 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
         denoiser: Its denoiser, on the device to compute on.
 
     Returns:
-        New certificates in the order of the rows, and whether the stored ones agree with them: errors within 0.002 HU or
-        0.2 %, and the verdict that follows from the errors.
+        New certificates in the order of the rows, and whether the stored ones agree with them: errors within 0.002 HU (of
+        another unit: stored steps) or 0.2 %, and the verdict that follows from the errors.
 
     Raises:
         StoreError: The stored surroundings do not fit the denoiser or the stored scan.
@@ -47,8 +48,10 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
         relative=provenance.tolerance_unit == "relative",
         window_hu=provenance.window_hu,
         sigma_out_hu=setting.scalars["sigma_out_hu"],
+        step=provenance.step,
     )
     unit = 2.0**0.5 * rule.sigma_out_hu
+    absolute = max(ABSOLUTE * rule.step, _REPEATABLE * float(np.abs(setting.context).max()))
     found, agree = [], True
     for batch in study.batches():
         patches = torch.from_numpy(np.ascontiguousarray(batch.x_tilde))[:, None].to(region.context.device)
@@ -57,7 +60,7 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
             figures = measure(region, output[index], inner[index], setting.scalars["noise_rms"])
             verdict = {"tier": rule.best(**figures), "passed": rule.met(rule.asked, **figures)}
             new = Certificate(**{**asdict(stored), **figures, "nfe": figures["rmse_hu"] / unit, **verdict})
-            agree = agree and _same(stored, new, rule)
+            agree = agree and _same(stored, new, rule, absolute)
             found.append(new)
     return found, agree
 
@@ -87,10 +90,10 @@ def _region(study: Store | Samples, denoiser: Denoiser) -> Region:
     return region
 
 
-def _same(stored: Certificate, new: Certificate, rule: TierRule) -> bool:
+def _same(stored: Certificate, new: Certificate, rule: TierRule, absolute: float) -> bool:
     """Whether the stored figures are the new ones, and the stored verdict follows from them."""
     close = all(
-        abs(getattr(stored, name) - getattr(new, name)) <= ABSOLUTE_HU + RELATIVE * abs(getattr(new, name))
+        abs(getattr(stored, name) - getattr(new, name)) <= absolute + RELATIVE * abs(getattr(new, name))
         for name in (*_FIGURES, "nfe")
     )
     figures = {name: getattr(stored, name) for name in _FIGURES}

@@ -31,6 +31,7 @@ class ImageArray:
         self._study = folder.name
         self._scale = float(self._array.attrs["scale"])  # type: ignore[arg-type]
         self.grid = float(self._array.attrs.get("quantum", 0.0))  # type: ignore[arg-type]
+        self._unit = str(self._array.attrs.get("unit", "HU"))
         self.quantum = self._scale if self.dtype.kind == "i" else 0.0
 
     @property
@@ -92,15 +93,17 @@ class ImageArray:
     def _encode_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
         low, high = float(image.min()), float(image.max())  # NaN and infinity come through
         if not math.isfinite(low) or not math.isfinite(high):
-            raise StoreError(f"{self._path.name} holds NaN or infinity; {self._study} stores finite HU only.")
+            raise StoreError(
+                f"{self._path.name} holds NaN or infinity; {self._study} stores finite values only."
+            )
         limit = _limit(self.dtype) * self._scale
         if max(-low, high) > limit:
-            raise StoreError(f"{self._path.name} exceeds the storable range of ±{limit:g} HU.")
+            raise StoreError(f"{self._path.name} exceeds the storable range of ±{limit:g} {self._unit}.")
         if self.grid:
             quanta = image * np.float32(1.0 / self.grid)  # exact: the grid is a power of two
             if not np.array_equal(np.rint(quanta), quanta):
                 raise StoreError(
-                    f"{self._path.name} is not rounded to {self.grid} HU; round before certifying."
+                    f"{self._path.name} is not rounded to {self.grid:g} {self._unit}; round before certifying."
                 )
         return image * np.float32(1.0 / self._scale)
 

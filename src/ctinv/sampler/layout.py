@@ -47,15 +47,14 @@ MAPS = ("mean", "spread", "worst")
 INT16_LIMIT = 32760  # codes; leaves -32768 free to mean "nothing here"
 _MISSING = -32768
 # Scans within the 12-bit range leave room for noise in int16 at 1/8 HU; others are kept as float32.
-_INT16_SCAN_HU = 3100.0
+_INT16_SCAN = 3100.0 / 0.125  # quanta
 _JOURNAL_LINE = 700
 
 
 def layout(setting: Setting) -> tuple[np.dtype[Any], float]:
     """Type of the stored samples and HU per unit: int16 quanta where the scan leaves room, else float32."""
     scan = setting.volume.hu
-    room = INT16_LIMIT * setting.quantum - _INT16_SCAN_HU
-    if setting.quantum and room >= 900.0 and float(np.abs(scan).max()) <= _INT16_SCAN_HU:
+    if setting.quantum and float(np.abs(scan).max()) <= _INT16_SCAN * setting.quantum:
         return np.dtype("<i2"), setting.quantum
     return np.dtype("<f4"), 1.0
 
@@ -90,9 +89,10 @@ def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int)
         (n, 1, *region),
         dtype,
         missing,
-        {"scale": scale, "quantum": setting.quantum, "unit": "HU"},
+        {"scale": scale, "quantum": setting.quantum, "unit": setting.volume.unit},
     )
-    _images(group, "feedback_error", (n, 1, *output), np.dtype("<f2"), math.nan, {"scale": 1.0, "unit": "HU"})
+    errors = {"scale": 1.0, "unit": setting.volume.unit}
+    _images(group, "feedback_error", (n, 1, *output), np.dtype("<f2"), math.nan, errors)
     fixed = {
         "x": setting.volume.hu,
         "context": setting.context,
@@ -101,9 +101,11 @@ def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int)
     }
     for name, values in {**fixed, "theory_spread": setting.theory_spread, "eta": setting.eta}.items():
         if values is not None:
-            _plane(group, name, values.shape, unit="1" if name == "eta" else "HU")[...] = values
+            _plane(group, name, values.shape, unit="1" if name == "eta" else setting.volume.unit)[...] = (
+                values
+            )
     for name, shape in zip(MAPS, (region, region, output), strict=True):
-        _plane(group, name, shape)
+        _plane(group, name, shape, unit=setting.volume.unit)
     (folder / JOURNAL).touch()
 
 
@@ -127,7 +129,7 @@ def _images(
     )
 
 
-def _plane(group: zarr.Group, name: str, shape: tuple[int, ...], *, unit: str = "HU") -> zarr.Array[Any]:
+def _plane(group: zarr.Group, name: str, shape: tuple[int, ...], *, unit: str) -> zarr.Array[Any]:
     return group.create_array(
         name,
         shape=shape,
@@ -222,6 +224,8 @@ def _setting_json(setting: Setting) -> dict[str, Any]:
         "offset": list(volume.offset),
         "affine": volume.affine.tolist(),
         "acquisition": asdict(volume.acquisition),
+        "modality": volume.modality,
+        "unit": volume.unit,
         "eta": setting.eta is not None,
     }
 
@@ -244,6 +248,8 @@ def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
         uid=f"sha256:{meta['provenance']['series']}",
         offset=cast("tuple[int, int, int]", tuple(data["offset"])),
         acquisition=Acquisition(**{**data["acquisition"], "window": window}),
+        modality=data.get("modality", "CT"),  # studies from before other modalities say neither
+        unit=data.get("unit", "HU"),
     )
     return Setting(
         volume=volume,

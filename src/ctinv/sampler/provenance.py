@@ -15,9 +15,9 @@ from typing import Any
 
 from ctinv.errors import InputError
 
-_NOT_IN_KEY = ("n", "device", "versions")
+_NOT_IN_KEY = ("n", "device", "versions", "window_source")
 # Fields that came later: at these values they are left out of the key, so that older studies keep theirs.
-_LATER = {"slices": 1}
+_LATER = {"slices": 1, "unit": "HU", "step": 1.0, "window_source": "given"}
 # Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
 
@@ -42,14 +42,17 @@ class Provenance:
         generator: Name of the generator of candidates.
         tier: Tier that was asked for.
         tolerance: ε, in `tolerance_unit`.
-        tolerance_unit: ``"HU"`` or ``"relative"``.
-        window_hu: Width W of the display window of tier T2 in HU.
+        tolerance_unit: The unit of the scan, ``"HU"`` for a CT, or ``"relative"``.
+        window_hu: Width W of the display window of tier T2 in the scan's unit.
         noise: Source and parameters of the noise covariance C; JSON values only.
         seed: Seed of the draws.
         n: Number of samples asked for.
         device: Device the samples were drawn on.
         versions: Versions of ctinv, torch, numpy and, as ``"method"``, of the sampling rule itself.
         slices: Neighbouring slices that the denoiser sees; the middle one is denoised.
+        unit: Unit of the scan; whatever a name calls ``hu`` is in it.
+        step: Step q of the scan's stored numbers, by which tier T1 is defined, in its unit.
+        window_source: ``"given"``, ``"usual"``, ``"header"`` or ``"percentiles 1 to 99"``.
 
     Raises:
         InputError: The series is not a hash, or a value has no JSON form.
@@ -73,6 +76,9 @@ class Provenance:
     device: str
     versions: dict[str, str]
     slices: int = 1
+    unit: str = "HU"
+    step: float = 1.0
+    window_source: str = "given"
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[0-9a-f]{64}", self.series) is None:
@@ -82,7 +88,7 @@ class Provenance:
         set_field = object.__setattr__  # the one way to normalise fields of a frozen dataclass
         set_field(self, "volume_shape", tuple(int(size) for size in self.volume_shape))
         set_field(self, "affine", tuple(tuple(float(value) for value in row) for row in self.affine))
-        for name in ("tolerance", "window_hu"):
+        for name in ("tolerance", "window_hu", "step"):
             set_field(self, name, float(getattr(self, name)))
         for name in ("seed", "n", "slices"):
             set_field(self, name, int(getattr(self, name)))

@@ -40,9 +40,11 @@ class InvarianceSampler:
         tap: Layer whose representation must stay, one of ``denoiser.taps``.
         generator: Name of the generator of candidates.
         tier: Exactness that is asked, ``"T0"`` to ``"T3"``.
-        window_hu: Display window width W of tier T2 in HU.
+        window_hu: Display window width W of tier T2 in the unit of the scan. By default 400 HU for a CT, else that of the
+            header or from percentile 1 to 99 of the scan; the provenance says which.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-        photons: Photons per ray of the scan, if known better than the scan says.
+        photons: Photons per ray of a CT, if known better than the scan says.
+        noise_sigma: Standard deviation of an MR image's noise in its unit, if known better than the scan says.
         memory_budget: Bytes that may be used; 80 % of what is free by default.
         cache: Whether factors are kept on disk for later runs (`ctinv.fibre.cache`).
 
@@ -57,9 +59,10 @@ class InvarianceSampler:
         tap: str = OUTPUT,
         generator: str = "renoise",
         tier: str = "T2",
-        window_hu: float = 400.0,
+        window_hu: float | None = None,
         device: str = "auto",
         photons: float | None = None,
+        noise_sigma: float | None = None,
         memory_budget: int | None = None,
         cache: bool = True,
     ) -> None:
@@ -68,7 +71,7 @@ class InvarianceSampler:
         check_tier(tier)
         self.device = pick_device(device)
         self.denoiser = denoiser.to(self.device)
-        self.wish = Wish(tap, generator, tier, window_hu, photons, memory_budget, cache)
+        self.wish = Wish(tap, generator, tier, window_hu, photons, noise_sigma, memory_budget, cache)
         self._survey: tuple[_Place, Survey] | None = None
         self._prepared: tuple[_Place, Prepared] | None = None
 
@@ -109,8 +112,11 @@ class InvarianceSampler:
             generator=self.wish.generator,
             tier=self.wish.tier,
             tolerance=rule.tolerance,
-            tolerance_unit="relative" if rule.relative else "HU",
-            window_hu=self.wish.window_hu,
+            tolerance_unit="relative" if rule.relative else volume.unit,
+            window_hu=rule.window_hu,
+            window_source=found.window_source,
+            unit=volume.unit,
+            step=rule.step,
             noise=found.noise_source,
             seed=seed,
             n=n,

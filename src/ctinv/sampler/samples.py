@@ -1,4 +1,7 @@
-"""Samples: certified invariances held in memory, and the one summary that memory and store share."""
+"""Samples: certified invariances held in memory, and the one summary that memory and store share.
+
+HU, also in the names of figures, stands for the unit of the scan, which is HU for a CT; the summary names it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ def summarise(
         seconds: Time by stage in s.
 
     Returns:
-        ``n`` samples at hand of ``n_asked``, ``passed`` of them at ``tier``; ``rmse_hu`` mean and max,
+        ``n`` samples at hand of ``n_asked``, ``passed`` of them at ``tier``; ``unit`` of all that is named ``_hu``;
+        ``rmse_hu`` mean and max,
         ``nfe``, ``nfe_raw``, ``chi2_per_n`` and ``steps`` as means; ``tiers`` counts the best tier reached by
         each sample.
     """
@@ -47,6 +51,7 @@ def summarise(
         "n_asked": provenance.n,
         "passed": sum(bool(c.passed) for c in certificates),
         "tier": provenance.tier,
+        "unit": provenance.unit,
         "rmse_hu": {"mean": means["rmse_hu"], "max": max(values["rmse_hu"], default=math.nan)},
         "rmse_hu_raw": means["rmse_hu_raw"],
         "max_hu": max((float(c.max_hu) for c in certificates), default=math.nan),

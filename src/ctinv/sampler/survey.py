@@ -1,13 +1,14 @@
 """What a request means on a scan: f(x), C and ε.
 
-It takes seconds, and is enough to know whether a stored study already answers the request.
+It takes seconds, and is enough to know whether a stored study already answers the request. C, the tiers and the step of
+the samples are in the unit of the volume, HU for a CT.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,14 @@ from torch import Tensor
 
 from ctinv.denoiser import OUTPUT, Denoiser, slice_stack
 from ctinv.errors import InputError
-from ctinv.fibre.covariance import RING, Covariance
+from ctinv.fibre.correct import QUANTUM_HU
+from ctinv.fibre.covariance import RING, Covariance, Known
 from ctinv.fibre.iterative import MARGIN
 from ctinv.fibre.memory import check_memory, is_dense
 from ctinv.fibre.noise import noise_covariance
 from ctinv.fibre.region import Region, grow
 from ctinv.fibre.rows import RowSeeds
-from ctinv.fibre.tiers import TierRule
+from ctinv.fibre.tiers import TierRule, step_of, window_of
 from ctinv.representation import Representation
 from ctinv.volume import Box, Volume
 
@@ -38,8 +40,9 @@ class Wish:
     tap: str = OUTPUT
     generator: str = "renoise"
     tier: str = "T2"
-    window_hu: float = 400.0
+    window_hu: float | None = None
     photons: float | None = None
+    noise_sigma: float | None = None
     memory_budget: int | None = None
     cache: bool = True
 
@@ -74,6 +77,8 @@ class Survey:
         noise_source: Where C comes from, for the provenance.
         rule: The tiers, with σ_out.
         noise_rms: RMS of Φ's response to noise, the unit of relative errors; 1 at the input and output.
+        quantum: Step to which samples are rounded, in the unit of the volume; 0 keeps float32.
+        window_source: Where the window of T2 comes from (`ctinv.fibre.tiers.window_of`).
         seconds: Time by stage.
     """
 
@@ -84,6 +89,8 @@ class Survey:
     noise_source: dict[str, Any]
     rule: TierRule
     noise_rms: float
+    quantum: float
+    window_source: str
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -116,6 +123,10 @@ def survey(
             f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, "
             f"got {box.shape[0]} x {box.shape[1]}."
         )
+    denoiser.check_unit(volume.unit)
+    window, window_source = window_of(volume, wish.window_hu)
+    if volume.modality != "CT":  # a slice alone would tell another step than the volume
+        volume = replace(volume, acquisition=replace(volume.acquisition, step=step_of(volume)))
     clock = Clock(progress)
     clock.stage("denoise", "denoising the slice")
     scan = torch.from_numpy(slice_stack(volume.hu, box.z, denoiser.slices)).to(device)
@@ -129,12 +140,27 @@ def survey(
         max(2 * region.radius, RING, 0 if is_dense(region) else MARGIN),
         (volume.shape[1], volume.shape[2]),
     )
-    covariance, source = noise_covariance(volume[box.z], clean.cpu().numpy(), area, photons=wish.photons)
+    known = Known(photons=wish.photons, sigma=wish.noise_sigma)
+    covariance, source = noise_covariance(volume[box.z], clean.cpu().numpy(), area, known=known)
     sigma_out, noise_rms = _responses(region, covariance, clean)
     relative = region.representation.unit == "relative"
-    rule = TierRule(wish.tier, relative=relative, window_hu=wish.window_hu, sigma_out_hu=sigma_out)
+    rule = TierRule(
+        wish.tier, relative=relative, window_hu=window, sigma_out_hu=sigma_out, step=step_of(volume)
+    )
+    quantum = 0.0 if wish.tier == "T0" else _quantum(volume, covariance)
     clock.stage("")
-    return Survey(volume, region, clean, covariance, source, rule, noise_rms, clock.seconds)
+    return Survey(
+        volume, region, clean, covariance, source, rule, noise_rms, quantum, window_source, clock.seconds
+    )
+
+
+def _quantum(volume: Volume, covariance: Covariance) -> float:
+    """1/8 HU for CT; else a power of two that is at most 1/8 of the stored step, so that rounding stays far below T1, and
+    at most 1/64 of the noise, so that nothing of it is lost."""
+    if volume.modality == "CT":
+        return QUANTUM_HU
+    finest = min(step_of(volume) / 8.0, float(np.median(covariance.total_sigma)) / 64.0)
+    return float(2.0 ** np.floor(np.log2(finest)))
 
 
 def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
