@@ -135,7 +135,7 @@ class Denoiser(nn.Module):
                 f"{self.name} denoises the middle one of {self.slices} slices, got {x.shape[-3]}; give (B, "
                 f"{self.slices}, H, W)."
             )
-        return x.narrow(-3, self.slices // 2, 1)
+        return x if self.slices == 1 else x.narrow(-3, self.slices // 2, 1)
 
     def activation(self, x: Tensor, tap: str) -> Tensor:
         """Φ(x) at a tap: (B, S, H, W) HU to (B, C, H', W').

@@ -13,27 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError, SeriesError
-from ctinv.volume import Volume
+from ctinv.volume import Volume, check_modality
 
 _ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 
 __all__ = ["from_array", "read", "voxel_uid"]
 
 
-def read(path: str | Path, uid: str | None = None) -> Volume:
+def read(
+    path: str | Path, uid: str | None = None, *, modality: str | None = None, unit: str | None = None
+) -> Volume:
     """Read a scan, whatever its format.
 
     Args:
         path: A DICOM folder or file, or a file ``.nii``, ``.nii.gz``, ``.nrrd``, ``.mha``, ``.mhd`` or
             ``.npy`` (HU, shape (Y, X) or (Z, Y, X)).
         uid: Which DICOM series, by SeriesInstanceUID or neutral number (``"#2"``).
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``. Files other than DICOM do not say what they are and count as CT unless
+            this is given; DICOM files must agree with it.
+        unit: Unit of the values of an MR or PET file other than DICOM, ``"a.u."`` and ``"Bq/ml"`` by default; a DICOM
+            series states its own.
 
     Returns:
-        The scan as a volume in HU and mm (LPS).
+        The scan as a volume in HU, or the unit of its modality, and mm (LPS).
 
     Raises:
-        SeriesError: The path does not hold one readable CT volume.
+        InputError: There is no such modality, or the unit does not fit.
+        SeriesError: The path does not hold one readable volume of the modality.
     """
+    check_modality(modality or "CT")
     path = Path(path)
     name = path.name.lower()
     if not path.exists():
@@ -42,24 +50,34 @@ def read(path: str | Path, uid: str | None = None) -> Volume:
         if name.endswith((".nii", ".nii.gz")):
             from ctinv.io.nifti import read_nifti
 
-            return read_nifti(path)
+            return read_nifti(path, modality=modality or "CT", unit=unit or "")
         if name.endswith(_ITK_SUFFIXES):
             from ctinv.io.itk_io import read_itk
 
-            return read_itk(path)
+            return read_itk(path, modality=modality or "CT", unit=unit or "")
         if name.endswith(".npy"):
-            return _read_npy(path)
+            return _read_npy(path, modality or "CT", unit or "")
     from ctinv.io.dicom import read_series
 
-    return read_series(path, uid)
+    if unit is not None:
+        raise InputError("a DICOM series states its own unit; leave the unit out.")
+    return read_series(path, uid, modality=modality)
 
 
-def from_array(hu: NDArray[Any], spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Volume:
-    """Make a volume of an array in HU.
+def from_array(
+    hu: NDArray[Any],
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    *,
+    modality: str = "CT",
+    unit: str = "",
+) -> Volume:
+    """Make a volume of an array in HU, or in the unit of another modality.
 
     Args:
         hu: (Y, X) or (Z, Y, X), any real number type, finite.
         spacing: Distance of voxels along z, y, x in mm.
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``.
+        unit: Unit of the values, that of the modality by default.
 
     Raises:
         InputError: The array is no finite 2-D or 3-D image of plausible HU, or the spacing is not positive.
@@ -73,11 +91,11 @@ def from_array(hu: NDArray[Any], spacing: tuple[float, float, float] = (1.0, 1.0
     if len(spacing) != 3 or not all(np.isfinite(s) and s > 0 for s in spacing):
         raise InputError(f"the spacing needs three positive numbers in mm along z, y, x, got {spacing}.")
     voxels = np.array(array[None] if array.ndim == 2 else array, dtype=np.float32, order="C")
-    check_hu(voxels, "the array")
+    check_hu(voxels, "the array", modality)
     affine = np.zeros((4, 4))
     # Index order is (z, y, x), millimetres are (L, P, S): the axes swap, x runs to the left, z to the head.
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = *spacing, 1.0
-    return Volume(hu=voxels, affine=affine, uid=voxel_uid(voxels, affine))
+    return Volume(hu=voxels, affine=affine, uid=voxel_uid(voxels, affine), modality=modality, unit=unit)
 
 
 def voxel_uid(hu: NDArray[np.float32], affine: NDArray[np.float64]) -> str:
@@ -88,15 +106,15 @@ def voxel_uid(hu: NDArray[np.float32], affine: NDArray[np.float64]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def check_hu(hu: NDArray[np.float32], what: str) -> None:
-    """Raise SeriesError unless all values are finite and within what a CT can hold."""
+def check_hu(hu: NDArray[np.float32], what: str, modality: str = "CT") -> None:
+    """Raise SeriesError unless all values are finite and, if it is a CT, within what a CT can hold."""
     low, high = float(hu.min()), float(hu.max())  # NaN anywhere makes both NaN
     if not np.isfinite([low, high]).all():
         count = int(hu.size - np.isfinite(hu).sum())
-        raise SeriesError(f"{what} holds {count} values that are NaN or infinite; replace them by HU first.")
-    if low < -32768.5 or high > 65536:
+        raise SeriesError(f"{what} holds {count} values that are NaN or infinite; replace them first.")
+    if modality == "CT" and (low < -32768.5 or high > 65536):
         raise SeriesError(
-            f"the values of {what} reach from {low:.3g} to {high:.3g}, which are no HU; rescale them first."
+            f"the values of {what} reach from {low:.3g} to {high:.3g}, which are no HU; rescale them or name their modality."
         )
 
 
@@ -116,7 +134,7 @@ def check_budget(voxels: int, budget: int | None) -> None:
         )
 
 
-def _read_npy(path: Path) -> Volume:
+def _read_npy(path: Path, modality: str, unit: str) -> Volume:
     from dataclasses import replace
 
     try:
@@ -126,5 +144,5 @@ def _read_npy(path: Path) -> Volume:
             f"{path.name[:60]} is no NumPy array file of plain numbers, or it is truncated."
         ) from None
     check_budget(int(array.size), None)
-    volume = from_array(array)
+    volume = from_array(array, modality=modality, unit=unit)
     return replace(volume, notes=("spacing unknown, 1 mm assumed",))

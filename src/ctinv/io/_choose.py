@@ -52,7 +52,7 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         _refuse_nothing(scan)
     if scan.damaged:
         raise SeriesError(
-            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again or remove "
+            f"{bare(scan.damaged[0])} is a {scan.modality} file cut off in its header; export the series again or remove "
             "the file."
         )
     if uid is not None and uid.startswith("#"):
@@ -65,7 +65,7 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         return chosen[0]
     if len({group.uid for group in chosen}) > 1:
         raise SeriesError(
-            f"the folder holds {len(groups)} CT series, {_listing(chosen)}; choose one by its number or uid."
+            f"the folder holds {len(groups)} {scan.modality} series, {_listing(chosen)}; choose one by its number or uid."
         )
     for group in chosen:
         refuse_problems(group.headers)
@@ -106,11 +106,12 @@ def _difference(groups: Sequence[Group]) -> str:
 def _refuse_nothing(scan: Scan) -> None:
     if scan.damaged:
         raise SeriesError(
-            f"{bare(scan.damaged[0])} is a CT file cut off in its header; export the series again."
+            f"{bare(scan.damaged[0])} is a {scan.modality} file cut off in its header; export the series again."
         )
     found = skipped_text(scan)
     raise SeriesError(
-        f"no CT slice was found ({found or 'the folder is empty'}); give the folder of one CT series."
+        f"no {scan.modality} slice was found ({found or 'the folder is empty'}); give the folder of one "
+        f"{scan.modality} series."
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from ctinv.io._fields import (
 )
 from ctinv.io._files import NotDicom, bare, media_class, open_dataset, regular_files
 from ctinv.io._technique import acquisition_of
+from ctinv.io._values import VALUES
 from ctinv.volume import Acquisition
 
-CT_CLASSES = {
-    "1.2.840.10008.5.1.4.1.1.2",  # CT Image
-    "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image
-    "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image
+# Images of each modality: classic, enhanced and legacy converted enhanced ones.
+CLASSES = {
+    "CT": {"1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"},
+    "MR": {"1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"},
+    "PT": {"1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1"},
 }
 _CAPTURE, _REPORT, _DIRECTORY = (
     "1.2.840.10008.5.1.4.1.1.7",
@@ -64,24 +67,44 @@ class Header:
     instance_number: int | None
     lossy: bool
     rescale_type: str
+    unit: str
     acquisition: Acquisition
     problem: str | None
 
 
 @dataclass
 class Scan:
-    """Everything found in a folder: slice headers in file order, what was skipped by kind, damaged CT "
+    """Everything found in a folder: slice headers of one modality in file order, what was skipped by kind, damaged "
     "files."""
 
+    modality: str = "CT"
     headers: list[Header] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     damaged: list[Path] = field(default_factory=list)
 
 
-def scan_folder(root: Path) -> Scan:
-    """Read the header of every regular file below a folder."""
-    result = Scan()
-    for path in regular_files(root):
+def scan_folder(root: Path, modality: str | None = None) -> Scan:
+    """Read the header of every regular file below a folder.
+
+    Args:
+        root: The folder.
+        modality: What is looked for; by default CT, and where there is none the one other modality that the files state.
+    """
+    return scan_files(list(regular_files(root)), modality)
+
+
+def scan_files(paths: Sequence[Path], modality: str | None = None) -> Scan:
+    """The same for files."""
+    result = _scan(paths, modality or "CT")
+    others = [name for name in CLASSES if result.skipped[f"{name} images"]]
+    if modality is None and not result.headers and not result.damaged and len(others) == 1:
+        return _scan(paths, others[0])
+    return result
+
+
+def _scan(paths: Sequence[Path], modality: str) -> Scan:
+    result = Scan(modality)
+    for path in paths:
         scan_file(path, result)
     return result
 
@@ -90,9 +113,9 @@ def scan_file(path: Path, result: Scan) -> None:
     """Add what one file is to the result."""
     try:
         dataset = open_dataset(path, HEADER_TAGS, pixels=False)
-        kind = _kind(dataset, media_class(path))
+        kind = _kind(dataset, media_class(path), result.modality)
         if kind is None:
-            result.headers += _headers(path, dataset)
+            result.headers += _headers(path, dataset, result.modality)
         elif kind == "damaged":
             result.damaged.append(path)
         else:
@@ -107,14 +130,14 @@ def scan_file(path: Path, result: Scan) -> None:
             "rights."
         ) from None
     except Exception:
-        if media_class(path) in CT_CLASSES:
+        if media_class(path) in CLASSES[result.modality]:
             result.damaged.append(path)
         else:
             result.skipped["unreadable files"] += 1
 
 
-def _kind(dataset: Dataset, media: str) -> str | None:
-    """Why a DICOM file is no CT slice; None if it is one, "damaged" if it is one cut off in its header."""
+def _kind(dataset: Dataset, media: str, modality: str) -> str | None:
+    """Why a DICOM file is no slice of the modality; None if it is one, "damaged" if it is one cut off in its header."""
     fields = Fields([dataset])
     sop_class = fields.text("SOPClassUID") or media
     if sop_class == _DIRECTORY:
@@ -123,10 +146,14 @@ def _kind(dataset: Dataset, media: str) -> str | None:
         return "screen captures"
     if sop_class.startswith(_REPORT):
         return "reports"
-    if sop_class not in CT_CLASSES and media in CT_CLASSES:
+    wanted = CLASSES[modality]
+    if sop_class not in wanted and media in wanted:
         return "damaged"
-    if sop_class not in CT_CLASSES and not (sop_class == "" and fields.text("Modality") == "CT"):
-        return "files that are not CT images" if sop_class else "unreadable files"
+    if sop_class not in wanted and not (sop_class == "" and fields.text("Modality") == modality):
+        other = next((name for name, classes in CLASSES.items() if sop_class in classes), None)
+        if other is not None:
+            return f"{other} images"
+        return f"files that are not {modality} images" if sop_class else "unreadable files"
     image_type = {word.strip().upper() for word in fields.words("ImageType")}
     if "LOCALIZER" in image_type:
         return "localizers"
@@ -136,12 +163,12 @@ def _kind(dataset: Dataset, media: str) -> str | None:
     return None if fields.text("Rows") else "damaged"
 
 
-def _headers(path: Path, dataset: Dataset) -> list[Header]:
+def _headers(path: Path, dataset: Dataset, modality: str) -> list[Header]:
     """One header per frame; a classic file has one."""
     frames = Fields([dataset]).integer("NumberOfFrames", 1)
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
     if not per_frame:
-        header = _header(path, None, frames, [dataset])
+        header = _header(path, None, frames, [dataset], modality)
         return [header]
     shared = dataset.get("SharedFunctionalGroupsSequence") or []
     common = [layer for item in shared for layer in _nested(item)]
@@ -149,7 +176,7 @@ def _headers(path: Path, dataset: Dataset) -> list[Header]:
     for index, item in enumerate(per_frame):
         layers = [*_nested(item), *common, dataset]
         if "LOCALIZER" not in Fields(layers).words("FrameType"):
-            headers.append(_header(path, index, frames, layers, per_frame=len(per_frame)))
+            headers.append(_header(path, index, frames, layers, modality, per_frame=len(per_frame)))
     return headers
 
 
@@ -158,10 +185,12 @@ def _nested(item: Dataset) -> list[Dataset]:
     return [element.value[0] for element in item if element.VR == "SQ" and element.value]
 
 
-def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], per_frame: int = 1) -> Header:
+def _header(
+    path: Path, frame: int | None, frames: int, layers: list[Dataset], modality: str, per_frame: int = 1
+) -> Header:
     fields = Fields(layers)
-    if fields.text("Modality") != "CT":
-        fields.fail("it is not a CT image, so its values are no HU")
+    if fields.text("Modality") != modality:
+        fields.fail(f"its Modality is not {modality}, so the unit of its values is unknown")
     if frames != per_frame:
         fields.fail("its number of frames does not agree with its frame headers")
     rows, columns = fields.integer("Rows"), fields.integer("Columns")
@@ -176,7 +205,7 @@ def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], p
     spacing = fields.need("PixelSpacing", 2, "two positive numbers in mm are")
     if ((spacing < 1e-3) | (spacing > 100)).any():
         fields.fail("its PixelSpacing is not between 0.001 and 100 mm")
-    slope, intercept = _rescale(fields)
+    slope, intercept, unit = VALUES[modality](fields)
     number = fields.numbers("InstanceNumber")
     return Header(
         path=path,
@@ -198,6 +227,7 @@ def _header(path: Path, frame: int | None, frames: int, layers: list[Dataset], p
         instance_number=int(number[0]) if number else None,
         lossy=fields.text("LossyImageCompression") == "01",
         rescale_type=fields.text("RescaleType").upper(),
+        unit=unit,
         acquisition=acquisition_of(fields),
         problem=fields.problem,
     )
@@ -228,20 +258,6 @@ def _check_orientation(fields: Fields, orientation: NDArray[np.float64]) -> None
         fields.fail("its ImageOrientationPatient is not two orthonormal directions")
 
 
-def _rescale(fields: Fields) -> tuple[float, float]:
-    if fields.raw("ModalityLUTSequence"):
-        fields.fail("it maps its values by a Modality LUT, only slope and intercept are read")
-    slope = float(fields.need("RescaleSlope", 1, "one finite number other than 0 is")[0])
-    intercept = float(fields.need("RescaleIntercept", 1, "one finite number is")[0])
-    if abs(slope) < 1e-6 or abs(slope) > 1e4:
-        fields.fail("its RescaleSlope is zero or implausible for CT numbers")
-    if abs(intercept) > 32768:
-        fields.fail("its RescaleIntercept is implausible for CT numbers")
-    if fields.text("RescaleType").upper() not in {"", "HU", "US"}:
-        fields.fail("its RescaleType is not HU")
-    return slope, intercept
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
@@ -260,6 +276,8 @@ def _traits(fields: Fields, rows: int, columns: int) -> tuple[tuple[str, Any], .
         ("time point", times),
         ("tube voltage", fields.numbers("KVP")),
         ("image type", _digest(repr(image_type[:3]))),
+        ("echo time", fields.numbers("EchoTime") or fields.numbers("EffectiveEchoTime")),
+        ("diffusion weighting", fields.numbers("DiffusionBValue")),
     )
 
 

@@ -174,14 +174,18 @@ def _stream_size(stream: bytes) -> tuple[int, int] | None:
 
 
 def stored_to_hu(stored: NDArray[Any], header: Header, out: NDArray[np.float32]) -> None:
-    """Rescale one slice into `out` (rows, columns) float32 HU.
+    """Rescale one slice into `out` (rows, columns) float32, in HU or the header's unit.
 
     Raises:
-        SeriesError: The result is not finite or beyond any CT number.
+        SeriesError: The result is not finite, or beyond any CT number where it is one.
     """
     np.multiply(stored, np.float32(header.slope), out=out, dtype=np.float32, casting="unsafe")
     out += np.float32(header.intercept)
     low, high = float(out.min()), float(out.max())
+    if header.unit != "HU":
+        if not np.isfinite([low, high]).all():
+            raise SeriesError(f"the values of {bare(header.path)} overflow; its rescale values are wrong.")
+        return
     if not (low >= -32768.5 and high <= 65536):
         raise SeriesError(
             f"the HU of {bare(header.path)} reach beyond ±32768, which no CT has; its rescale values are "

@@ -1,4 +1,7 @@
-"""Read one CT series from DICOM files into a Volume in true HU and millimetres, or refuse with one sentence.
+"""Read one series from DICOM files into a Volume in true HU and millimetres, or refuse with one sentence.
+
+It is a CT series unless another modality is asked for, or the files state one other modality and hold no CT; MR and PET
+images keep their own unit (`ctinv.io._values`).
 
 The common readers guess where a header is incomplete; a guess here would move or rescale every result
 that follows. Only pydicom parses, only listed tags are read, and nothing is decoded before its size is known.
@@ -20,9 +23,9 @@ from ctinv.io import _pixels, check_budget, voxel_uid
 from ctinv.io._choose import Group, choose, group_slices, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
-from ctinv.io._headers import Header, Scan, scan_file, scan_folder
+from ctinv.io._headers import Header, Scan, scan_files, scan_folder
 from ctinv.io._quiet import quiet
-from ctinv.volume import Acquisition, Volume
+from ctinv.volume import Acquisition, Volume, check_modality
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,20 @@ class SeriesInfo:
 
 
 def read_series(
-    folder: str | Path, uid: str | None = None, *, memory_budget: int | None = None, resample: bool = False
+    folder: str | Path,
+    uid: str | None = None,
+    *,
+    modality: str | None = None,
+    memory_budget: int | None = None,
+    resample: bool = False,
 ) -> Volume:
-    """Read one CT series.
+    """Read one series.
 
     Args:
         folder: Folder of the series, or one file of it.
         uid: SeriesInstanceUID or neutral number (``"#2"``) where the folder holds several series.
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``: what the files must state. By default CT where there is some, else the
+            one that the files state.
         memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
         resample: Put a series with a tilted gantry on an orthogonal grid instead of refusing it; recorded in
             the notes.
@@ -67,21 +77,24 @@ def read_series(
         The volume, hu (Z, Y, X) float32 with the rescale of each slice applied; padding values are kept.
 
     Raises:
-        SeriesError: The files are no single, complete, regular CT series; the sentence says why.
+        SeriesError: The files are no single, complete, regular series; the sentence says why.
     """
+    if modality is not None:
+        check_modality(modality)
     root = Path(folder)
     with quiet():
         if root.is_file():
-            uid = uid or _uid_of_file(root)
+            file = scan_files([root], modality)
+            uid, modality = uid or _uid_of_file(root, file), file.modality
             root = root.parent
-        scan = scan_folder(root)
+        scan = scan_folder(root, modality)
         group = choose(group_slices(scan), scan, uid)
         siblings = sum(h.series_uid == group.uid for h in scan.headers) != len(group.headers)
         return _read(group, scan, siblings, memory_budget, resample)
 
 
 def list_series(folder: str | Path) -> list[SeriesInfo]:
-    """List the CT series of a folder from their headers; series that mix scans are listed in their parts.
+    """List the series that `read_series` would choose from; series that mix scans are listed in their parts.
 
     Raises:
         SeriesError: There is no such folder.
@@ -91,12 +104,11 @@ def list_series(folder: str | Path) -> list[SeriesInfo]:
         return [_info(group) for group in group_slices(scan_folder(root.parent if root.is_file() else root))]
 
 
-def _uid_of_file(path: Path) -> str:
-    scan = Scan()
-    scan_file(path, scan)
+def _uid_of_file(path: Path, scan: Scan) -> str:
     if not scan.headers:
         raise SeriesError(
-            f"{bare(path)} is not a CT image in DICOM format; give a file or folder of a CT series."
+            f"{bare(path)} is not a {scan.modality} image in DICOM format; give a file or folder of a "
+            f"{scan.modality} series."
         )
     return scan.headers[0].series_uid
 
@@ -140,8 +152,10 @@ def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample
         hu=hu,
         affine=ordered.affine,
         uid=_volume_uid(group, siblings) or voxel_uid(hu, ordered.affine),
-        acquisition=_common(ordered.headers),
+        acquisition=_common(ordered.headers, scan.modality),
         notes=tuple(_notes(scan, ordered, padded)),
+        modality=scan.modality,
+        unit=_unit(ordered.headers),
     )
     if ordered.tilt_deg:
         from ctinv.io.itk_io import resample as to_orthogonal
@@ -169,12 +183,21 @@ def _volume_uid(group: Group, siblings: bool) -> str:
     return f"{group.uid}+{hashlib.sha256(repr(group.headers[0].traits).encode()).hexdigest()[:8]}"
 
 
-def _common(headers: Sequence[Header]) -> Acquisition:
+def _unit(headers: Sequence[Header]) -> str:
+    """The one unit of all slices."""
+    units = {header.unit for header in headers}
+    if len(units) > 1:
+        raise SeriesError(f"the slices of the series are in {' and '.join(sorted(units))}; choose one unit.")
+    return units.pop()
+
+
+def _common(headers: Sequence[Header], modality: str) -> Acquisition:
     """Acquisition of the middle slice with the median exposure, since tube current follows the patient "
     "along z."""
     exposures = [e for h in headers if (e := h.acquisition.exposure_mas) is not None]
     exposure = float(median(exposures)) if exposures else None
-    return replace(headers[len(headers) // 2].acquisition, exposure_mas=exposure)
+    step = None if modality == "CT" else max(abs(header.slope) for header in headers)
+    return replace(headers[len(headers) // 2].acquisition, exposure_mas=exposure, step=step)
 
 
 def _notes(scan: Scan, ordered: Stack, padded: int) -> list[str]:
@@ -186,6 +209,6 @@ def _notes(scan: Scan, ordered: Stack, padded: int) -> list[str]:
         notes.append(f"{padded} voxels hold the padding value of the scanner and were kept as they are")
     if any(header.lossy for header in ordered.headers):
         notes.append("the images were compressed with loss before they came here")
-    if any(header.rescale_type == "US" for header in ordered.headers):
+    if scan.modality == "CT" and any(header.rescale_type == "US" for header in ordered.headers):
         notes.append("the unit of the values is not stated; HU were assumed")
     return notes

@@ -86,6 +86,10 @@ def write_series(
     Raises:
         SeriesError: HU do not fit 16 bits, the grid is sheared, or the folder is not empty.
     """
+    if volume.modality != "CT":
+        raise SeriesError(
+            f"a derived series is written for CT only, this volume is {volume.modality}; use NIfTI."
+        )
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SeriesError(f"{bare(target)} exists and is not empty; choose a new folder for the series.")

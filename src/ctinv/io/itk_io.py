@@ -35,12 +35,16 @@ def _itk(*parts: str) -> Any:
     return itk
 
 
-def read_itk(path: str | Path, *, memory_budget: int | None = None) -> Volume:
-    """Read a three-dimensional ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file whose values are HU.
+def read_itk(
+    path: str | Path, *, memory_budget: int | None = None, modality: str = "CT", unit: str = ""
+) -> Volume:
+    """Read a 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file in HU, or in the unit of another modality.
 
     Args:
         path: The file; one with detached data must have them beside it.
         memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``; the file itself does not say.
+        unit: Unit of the values, that of the modality by default.
 
     Returns:
         hu (Z, Y, X) float32 and the affine in LPS, both in the file's own order of voxels.
@@ -84,12 +88,12 @@ def read_itk(path: str | Path, *, memory_budget: int | None = None) -> Volume:
             raise SeriesError(
                 f"the voxels of {bare(path)} are truncated or damaged; copy the file again."
             ) from None
-    check_hu(hu, bare(path))
+    check_hu(hu, bare(path), modality)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
         raise SeriesError(
             f"the spacing or orientation of {bare(path)} is zero or not finite; correct its header."
         )
-    return Volume(hu=hu, affine=affine, uid=voxel_uid(hu, affine))
+    return Volume(hu=hu, affine=affine, uid=voxel_uid(hu, affine), modality=modality, unit=unit)
 
 
 def _check_header(path: Path) -> int:
@@ -171,7 +175,7 @@ def resample(
     *,
     spacing: tuple[float, float, float] | None = None,
     aligned: bool = False,
-    fill: float = AIR,
+    fill: float | None = None,
 ) -> Volume:
     """Interpolate a tilted or oblique volume onto an orthogonal grid that holds all of it.
 
@@ -183,7 +187,7 @@ def resample(
         spacing: New distances along z, y, x in mm; those of the volume (z along the slice normal) by default.
         aligned: Align the grid with the patient's axes; by default rows and columns keep their directions and
             only the shear of a tilted gantry goes, which interpolates within slices alone.
-        fill: HU where the old grid has nothing.
+        fill: Value where the old grid has nothing, by default air (-1024 HU) for a CT and 0 for others.
 
     Returns:
         The volume on the new grid.
@@ -191,6 +195,8 @@ def resample(
     Raises:
         SeriesError: The new grid does not fit into memory.
     """
+    if fill is None:
+        fill = AIR if volume.modality == "CT" else 0.0
     axes = _new_axes(volume.affine, aligned)
     if spacing is None:
         spacing = volume.spacing if aligned else _projected(volume.affine, axes)
@@ -206,9 +212,7 @@ def resample(
     affine[:3, :3] = axes * np.array(spacing)
     affine[:3, 3] = axes @ low
     hu = _interpolate(volume, affine, (int(counts[0]), int(counts[1]), int(counts[2])), fill)
-    note = (
-        f"resampled to an orthogonal grid by linear interpolation, which smooths noise; {fill:g} HU outside"
-    )
+    note = f"resampled to an orthogonal grid by linear interpolation, which smooths noise; {fill:g} {volume.unit} outside"
     return replace(volume, hu=hu, affine=affine, offset=(0, 0, 0), notes=(*volume.notes, note))
 
 

@@ -15,7 +15,7 @@ from ctinv.errors import SeriesError
 from ctinv.io import check_budget, check_hu, voxel_uid
 from ctinv.io._files import bare
 from ctinv.io._quiet import quiet
-from ctinv.volume import Volume
+from ctinv.volume import Acquisition, Volume
 
 # Gzip packs zeros at best about 1030 to 1.
 MAX_RATIO = 1100
@@ -24,12 +24,16 @@ _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def read_nifti(path: str | Path, *, memory_budget: int | None = None) -> Volume:
-    """Read a three-dimensional NIfTI file whose values are HU.
+def read_nifti(
+    path: str | Path, *, memory_budget: int | None = None, modality: str = "CT", unit: str = ""
+) -> Volume:
+    """Read a three-dimensional NIfTI file whose values are HU, or in the unit of another modality.
 
     Args:
         path: ``.nii`` or ``.nii.gz``.
         memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``; the file itself does not say.
+        unit: Unit of the values, that of the modality by default.
 
     Returns:
         hu (Z, Y, X) float32, the file's order of voxels reversed, and its affine in LPS; nothing reoriented.
@@ -51,15 +55,23 @@ def read_nifti(path: str | Path, *, memory_budget: int | None = None) -> Volume:
             raise SeriesError(f"{bare(path)} is not a single NIfTI file; convert it to .nii.gz first.")
         shape = _check_layout(path, image, memory_budget)
         affine, notes = _affine(path, image.header)
-        hu = _voxels(path, image, shape)
-    check_hu(hu, bare(path))
+        hu, step = _voxels(path, image, shape)
+    check_hu(hu, bare(path), modality)
     if abs(affine[2, 0]) < np.linalg.norm(affine[:3, 0]) * 0.7:
         notes.append("its slices are not axial; reorient it if they should be")
-    return Volume(hu=hu, affine=affine, uid=voxel_uid(hu, affine), notes=tuple(notes))
+    return Volume(
+        hu=hu,
+        affine=affine,
+        uid=voxel_uid(hu, affine),
+        acquisition=Acquisition(step=None if modality == "CT" else step),
+        notes=tuple(notes),
+        modality=modality,
+        unit=unit,
+    )
 
 
 def write_nifti(volume: Volume, path: str | Path) -> Path:
-    """Write HU as a float32 NIfTI file, at once or not at all; an existing file is replaced.
+    """Write the values as a float32 NIfTI file, at once or not at all; an existing file is replaced.
 
     The affine is kept to float32, the precision of the format.
 
@@ -161,8 +173,8 @@ def _affine(path: Path, header: Any) -> tuple[NDArray[np.float64], list[str]]:
     return affine[:, [2, 1, 0, 3]], notes
 
 
-def _voxels(path: Path, image: Any, shape: tuple[int, int, int]) -> NDArray[np.float32]:
-    """Scaled values as (Z, Y, X) float32."""
+def _voxels(path: Path, image: Any, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], float | None]:
+    """Scaled values as (Z, Y, X) float32, and the step between them if integers are stored."""
     slope, intercept = _scaling(path, image)
     try:
         stored = np.asanyarray(image.dataobj.get_unscaled()).reshape(shape)
@@ -176,7 +188,7 @@ def _voxels(path: Path, image: Any, shape: tuple[int, int, int]) -> NDArray[np.f
             hu *= np.float32(slope)
         if intercept != 0:
             hu += np.float32(intercept)
-    return hu
+    return hu, abs(slope) if stored.dtype.kind in "iu" else None
 
 
 def _scaling(path: Path, image: Any) -> tuple[float, float]:
