@@ -13,11 +13,11 @@ from torch import nn
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError, ModelError
 from ctinv.io.dicom import read_series
+from ctinv.models import find_by_hash, find_network, shipped
 from ctinv.networks import NETWORKS
-from ctinv.networks.load import find_by_hash, load_network, shipped
+from ctinv.quality import body_rmse
 from ctinv.representation import Representation
 from ctinv.resources import ct_folder
-from ctinv.training.evaluate import body_rmse
 from ctinv.training.start import build
 
 
@@ -112,7 +112,7 @@ def test_the_shipped_denoisers_keep_the_level_of_every_tissue():
 
 def test_an_unknown_name_or_hash_gets_one_sentence():
     with pytest.raises(ModelError, match="the shipped ones are cnn10, wganvgg"):
-        load_network("redcnn")
+        find_network("redcnn")
     with pytest.raises(ModelError, match="no shipped denoiser has weights with sha256 0000"):
         find_by_hash("0" * 64)
 

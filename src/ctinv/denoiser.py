@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +50,7 @@ class Denoiser(nn.Module):
         weights_sha256: File name to sha256 of every weight file, for provenance.
         slices: S, how many neighbouring slices the network sees: 1, 3, 5 or 7. The middle one is denoised.
         unit: Unit of the images it was made for, ``"HU"`` for CT; empty where that is not known.
+        notes: How the network came in and how its convention is known, one sentence each.
 
     Raises:
         InputError: A tap has a reserved name, or the number of slices is none of these.
@@ -65,6 +67,7 @@ class Denoiser(nn.Module):
         weights_sha256: Mapping[str, str] | None = None,
         slices: int = 1,
         unit: str = "",
+        notes: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         if slices not in SLICES:
@@ -83,6 +86,7 @@ class Denoiser(nn.Module):
             network.get_submodule(path)
         self.weights_sha256 = dict(weights_sha256 or {})
         self.slices = slices
+        self.notes = notes
         self.unit = unit
         self._borders: dict[str, int] = {}
 
@@ -243,23 +247,49 @@ def denoise_slices(
         yield from denoised
 
 
-def load_denoiser(source: str | Path, *, device: str | torch.device = "cpu") -> Denoiser:
-    """Load a shipped denoiser by its name (``"cnn10"``, ``"wganvgg"``) or one from a bundle folder.
+def load_denoiser(
+    source: str | Path | nn.Module,
+    *,
+    device: str | torch.device = "cpu",
+    network: str | None = None,
+    card: str | Path | Mapping[str, Any] | None = None,
+    trust: str | None = None,
+) -> Denoiser:
+    """Load a denoiser: a shipped one by its name (``"cnn10"``), or the user's own; safe by default.
 
-    Only data is read: the network comes from an allow-list of classes, its weights from safetensors.
+    Bundles, files of weights and ONNX files are read as data. Code runs only where it is named by the user:
+    ``"module:function"`` calls an installed function, a TorchScript file needs its sha256 as ``trust``.
+
+    Args:
+        source: Shipped name, bundle folder, file of weights (``.safetensors``, ``.pt``, ``.pth``, ``.ckpt``), ``.onnx``,
+            ``"module:function"``, or a module.
+        device: Where the denoiser goes.
+        network: Class that a file of weights belongs to: a key of ``ctinv.networks.NETWORKS`` or ``monai.networks.nets.…``.
+        card: What the file does not say of itself, as a mapping or the path of a TOML or JSON file (`ctinv.models.card`);
+            by default the card beside the source, if there is one.
+        trust: sha256 of a TorchScript file.
 
     Raises:
-        ModelError: The bundle is unknown, damaged, or asks for anything outside the allow-list.
+        ModelError: The network is unknown, damaged, not allowed, or no denoiser that can be studied.
     """
-    from ctinv.networks.load import load_network  # the loader parses files; only this function needs it
+    from ctinv.models import call_factory, find_network, is_factory  # only this function reads files
 
-    loaded = load_network(source)
+    if isinstance(source, str) and is_factory(source):
+        source = call_factory(source)
+    if isinstance(source, Denoiser):
+        if network is not None or card is not None:
+            raise ModelError(f"{source.name} is a whole denoiser already; leave network and card out.")
+        return source.to(device)
+    found = find_network(source, network=network, card=card, trust=trust)
     denoiser = Denoiser(
-        loaded.network,
-        name=loaded.name,
-        mean=loaded.mean,
-        std=loaded.std,
-        taps=loaded.taps,
-        weights_sha256=loaded.weights_sha256,
+        found.network,
+        name=found.name,
+        mean=found.mean,
+        std=found.std,
+        taps=found.taps,
+        weights_sha256=found.weights_sha256,
+        slices=found.slices,
+        unit=found.unit,
+        notes=found.notes,
     )
     return denoiser.to(device)

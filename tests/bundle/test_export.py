@@ -17,8 +17,8 @@ from ctinv.bundle import export_bundle
 from ctinv.bundle.check import siblings_agree
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError, ModelError
+from ctinv.models import find_network, shipped
 from ctinv.networks import NETWORKS
-from ctinv.networks.load import load_network, shipped
 from ctinv.resources import bundles_folder
 from ctinv.training.start import build
 
@@ -35,10 +35,10 @@ def export(folder: Path, seed: int = 0, target: str = "CNN10") -> Path:
 
 def test_an_export_replaces_an_older_bundle_whole_and_leaves_nothing_else(tmp_path: Path):
     folder = export(tmp_path / "d", seed=0)
-    first = load_network(folder).weights_sha256
+    first = find_network(folder).weights_sha256
     (folder / "models" / "stale.onnx").write_bytes(b"x")
     export(folder, seed=1)
-    assert load_network(folder).weights_sha256 != first
+    assert find_network(folder).weights_sha256 != first
     assert [path.name for path in tmp_path.iterdir()] == ["d"]
     assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == [
         "LICENSE",
@@ -74,7 +74,7 @@ def test_the_shipped_bundles_are_small_licensed_and_of_one_mind():
     for name in NAMES:
         folder = bundles_folder() / name
         siblings_agree(folder)
-        assert load_network(name).name == name
+        assert find_network(name).name == name
         assert "BSD 3-Clause" in (folder / "LICENSE").read_text(encoding="utf-8")
         metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
         assert metadata["version"] in metadata["changelog"]

@@ -1,6 +1,6 @@
 """MONAI's own verifiers over a trusted bundle: they resolve ``_target_`` and ``$``, so they run what it says.
 
-Never call this on a bundle from elsewhere; `ctinv.networks.load` reads those without running anything.
+Never call this on a bundle from elsewhere; `ctinv.denoiser.load_denoiser` reads those without running anything.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ctinv.errors import ModelError
-from ctinv.networks.load import load_network
+from ctinv.models import find_network
 
 
 def check_bundle(folder: Path, *, schema: Path | None = None) -> list[str]:
@@ -30,7 +30,7 @@ def check_bundle(folder: Path, *, schema: Path | None = None) -> list[str]:
     """
     from monai.bundle import verify_metadata, verify_net_in_out
 
-    load_network(folder)
+    find_network(folder)
     siblings_agree(folder)
     done = ["static loader", "model.pt equals model.safetensors"]
     metadata, inference = (str(folder / "configs" / name) for name in ("metadata.json", "inference.json"))

@@ -23,7 +23,31 @@ Uid = Annotated[
 ]
 DenoiserName = Annotated[
     str,
-    typer.Option("--denoiser", help="Shipped denoiser, cnn10 or wganvgg, or the folder of a MONAI bundle."),
+    typer.Option(
+        "--denoiser",
+        metavar="NETWORK",
+        help="Name of a shipped denoiser, bundle folder, file .safetensors, .pt, .pth, .ckpt or .onnx, or module:function.",
+    ),
+]
+NetworkClass = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="CLASS",
+        help="Class that a file of weights belongs to, where it is not told by its card.",
+    ),
+]
+CardFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--card", help="TOML or JSON file with the network's convention; by default the one beside it."
+    ),
+]
+Trust = Annotated[
+    str | None,
+    typer.Option(
+        "--trust", metavar="SHA256", help="sha256 of a TorchScript file, which runs code when it is loaded."
+    ),
 ]
 Tap = Annotated[
     str,

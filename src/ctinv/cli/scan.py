@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctinv.cli.app import command
-from ctinv.cli.options import AsJson, DenoiserName, Device, Photons, Scan, Uid
+from ctinv.cli.options import (
+    AsJson,
+    CardFile,
+    DenoiserName,
+    Device,
+    NetworkClass,
+    Photons,
+    Scan,
+    Trust,
+    Uid,
+)
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import Report, reporting
 
@@ -29,19 +39,31 @@ Out = Annotated[
 @command("info")
 def info(
     source: Annotated[
-        Path, typer.Argument(metavar="CT|STUDY|BUNDLE", help="Scan, study, or bundle of a denoiser.")
+        Path, typer.Argument(metavar="CT|STUDY|NETWORK", help="Scan, study, or any network --denoiser takes.")
     ],
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
     uid: Uid = None,
     as_json: AsJson = False,
 ) -> Outcome:
-    """Say what a scan, a study or a bundle holds; nothing that identifies a patient is shown."""
-    facts = _facts(source, uid)
+    """Say what a scan, a study or a network is; nothing that identifies a patient is shown."""
+    from ctinv.cli.network import facts_for_people, is_network, load, network_facts
+
+    if not (source / "zarr.json").is_file() and is_network(source):
+        with reporting() as progress:
+            progress("loading the network", math.nan)
+            found = network_facts(load(source, network=network, card=card, trust=trust), progress)
+        facts = {"kind": "denoiser", **found}
+    else:
+        facts = _facts(source, uid)
     title = f"{facts['kind']} {source.name}"
 
     def show(console: Any) -> None:
         from ctinv.cli.tables import flat, show_facts
 
-        show_facts(console, title, flat({name: value for name, value in facts.items() if name != "kind"}))
+        plain = {name: value for name, value in facts.items() if name != "kind"}
+        show_facts(console, title, facts_for_people(facts) if facts["kind"] == "denoiser" else flat(plain))
 
     return Outcome(facts, show)
 
@@ -49,8 +71,6 @@ def info(
 def _facts(source: Path, uid: str | None) -> dict[str, Any]:
     if (source / "zarr.json").is_file():
         return {"kind": "study", **study_facts(source)}
-    if (source / "configs" / "metadata.json").is_file() or _is_shipped(source):
-        return {"kind": "denoiser", **_bundle_facts(source)}
     from ctinv.io import read
 
     return {"kind": "scan", **scan_facts(read(source, uid=uid))}
@@ -78,27 +98,6 @@ def study_facts(source: Path) -> dict[str, Any]:
 
     store = Store.open(source)
     return {**store.summary(), "provenance": store.provenance.to_json()}
-
-
-def _is_shipped(source: Path) -> bool:
-    from ctinv.resources import bundles_folder
-
-    return not source.exists() and source.parent == Path() and (bundles_folder() / source.name).is_dir()
-
-
-def _bundle_facts(source: Path) -> dict[str, Any]:
-    from ctinv.denoiser import load_denoiser
-
-    denoiser = load_denoiser(source if source.exists() else source.name)
-    return {
-        "name": denoiser.name,
-        "network": type(denoiser.network).__name__,
-        "parameters": sum(parameter.numel() for parameter in denoiser.parameters()),
-        "taps": denoiser.taps,
-        "mean_hu": denoiser.mean,
-        "std_hu": denoiser.std,
-        "weights_sha256": denoiser.weights_sha256,
-    }
 
 
 Template = Annotated[
@@ -155,6 +154,9 @@ def denoise(
     scan: Scan,
     out: Out,
     denoiser: DenoiserName = "cnn10",
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
     device: Device = "auto",
     template: Template = None,
     uid: Uid = None,
@@ -162,20 +164,20 @@ def denoise(
 ) -> Outcome:
     """Denoise a scan slice by slice."""
     from ctinv.cli.files import check_target, write_volume
-    from ctinv.denoiser import load_denoiser, pick_device
+    from ctinv.cli.network import load
     from ctinv.io import read
 
     check_target(out)
     with reporting() as progress:
         progress("reading the scan", math.nan)
         volume = read(scan, uid=uid)
-        network = load_denoiser(denoiser, device=pick_device(device))
+        chosen = load(denoiser, network=network, card=card, trust=trust, device=device)
         started = time.monotonic()
-        denoised = denoise_volume(network, volume, progress=progress)
+        denoised = denoise_volume(chosen, volume, progress=progress)
         seconds = time.monotonic() - started
         progress(f"writing {out.name}", math.nan)
-        derived: dict[str, object] = {"denoiser": network.name, "weights_sha256": network.weights_sha256}
-        description = f"denoised by {network.name}"
+        derived: dict[str, object] = {"denoiser": chosen.name, "weights_sha256": chosen.weights_sha256}
+        description = f"denoised by {chosen.name}"
         write_volume(denoised, out, description=description, template=template, derived=derived)
     data = {"out": out.name, **derived, "seconds": seconds, **scan_facts(denoised)}
     return Outcome(data, lambda console: console.print(f"{out.name}: {volume.shape[0]} slices {description}"))

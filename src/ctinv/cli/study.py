@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctinv.cli.app import command, exit_code_of
-from ctinv.cli.options import AsJson, DenoiserName, Device, Photons, Region, Scan, Study, Tap, Uid
+from ctinv.cli.options import (
+    AsJson,
+    CardFile,
+    DenoiserName,
+    Device,
+    NetworkClass,
+    Photons,
+    Region,
+    Scan,
+    Study,
+    Tap,
+    Trust,
+    Uid,
+)
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import Report, reporting
-from ctinv.errors import InputError, ModelError, StoreError
+from ctinv.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -32,6 +44,9 @@ def sample(
     box: Region,
     out: Annotated[Path, typer.Option("--out", help="Study folder to write or to continue.")],
     denoiser: DenoiserName = "cnn10",
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
     tap: Tap = "output",
     generator: Annotated[str, typer.Option("--generator", help="Generator of the candidates.")] = "renoise",
     n: Annotated[int, typer.Option("--n", help="Number of samples.")] = 250,
@@ -47,6 +62,7 @@ def sample(
     as_json: AsJson = False,
 ) -> Outcome:
     """Sample certified invariances of one region into a study; continues where an earlier run stopped."""
+    from ctinv.cli.network import load
     from ctinv.io import read
     from ctinv.volume import Box
 
@@ -57,7 +73,7 @@ def sample(
         volume = read(scan, uid=uid)
         region.check_inside(volume.shape)
         sampler = _sampler(
-            denoiser,
+            load(denoiser, network=network, card=card, trust=trust),
             tap=tap,
             generator=generator,
             tier=tier,
@@ -83,11 +99,10 @@ def check_n(n: int) -> None:
         raise InputError(f"at least one sample is needed, got n = {n}; write for example --n 250.")
 
 
-def _sampler(denoiser: str, **settings: Any) -> InvarianceSampler:
-    from ctinv.denoiser import load_denoiser
+def _sampler(denoiser: Denoiser, **settings: Any) -> InvarianceSampler:
     from ctinv.sampler import InvarianceSampler
 
-    return InvarianceSampler(load_denoiser(denoiser), **settings)
+    return InvarianceSampler(denoiser, **settings)
 
 
 def fill(
@@ -132,8 +147,11 @@ def certify(
     study: Study,
     denoiser: Annotated[
         str | None,
-        typer.Option("--denoiser", help="Bundle folder of the denoiser, where it is not a shipped one."),
+        typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
     ] = None,
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
     scan: Annotated[
         Path | None, typer.Option("--scan", help="Also compare the stored surroundings with this scan.")
     ] = None,
@@ -142,6 +160,7 @@ def certify(
     as_json: AsJson = False,
 ) -> Outcome:
     """Check a study, trusting only its images: feed every sample back through the denoiser again."""
+    from ctinv.cli.network import find_denoiser
     from ctinv.denoiser import pick_device
     from ctinv.sampler import Store
     from ctinv.sampler.certify import recertify
@@ -151,10 +170,11 @@ def certify(
     store = Store.open(study)
     if not store.rows:
         raise StoreError(f"{study.name} holds no finished sample yet, so there is nothing to certify.")
-    network = find_denoiser(store.provenance.weights_sha256, denoiser).to(pick_device(device))
+    hashes = store.provenance.weights_sha256
+    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust).to(pick_device(device))
     with reporting() as progress:
         progress(f"feeding {len(store.rows)} samples back", math.nan)
-        certificates, agree = recertify(store, network)
+        certificates, agree = recertify(store, chosen)
         place = _same_place(store, scan, uid) if scan is not None else None
     spread = rms(store.spread())
     scalars = store.setting.scalars
@@ -179,28 +199,6 @@ def certify(
     return Outcome(data, show, problem=problem)
 
 
-def find_denoiser(weights_sha256: Mapping[str, str], folder: str | None) -> Denoiser:
-    """The denoiser whose weights have these hashes, a shipped one unless a bundle folder is given.
-
-    Raises:
-        ModelError: No denoiser has them.
-    """
-    from ctinv.denoiser import load_denoiser
-    from ctinv.networks.load import WEIGHTS, find_by_hash
-
-    wanted = weights_sha256.get(WEIGHTS)
-    if wanted is None:
-        raise ModelError(
-            "the study names no weights, so its denoiser cannot be found; it was not made from a bundle."
-        )
-    found = load_denoiser(folder if folder is not None else find_by_hash(wanted))
-    if found.weights_sha256.get(WEIGHTS) != wanted:
-        raise ModelError(
-            f"the weights of {found.name} are not those the study was made with; name another bundle."
-        )
-    return found
-
-
 def _same_place(store: Store, scan: Path, uid: str | None) -> bool:
     """Whether the stored surroundings are exactly the scan's voxels."""
     from ctinv.denoiser import slice_stack
@@ -219,6 +217,9 @@ def dimension(
     scan: Scan,
     box: Region,
     denoiser: DenoiserName = "cnn10",
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
     tap: Tap = "output",
     eps: Annotated[
         list[float] | None,
@@ -233,6 +234,7 @@ def dimension(
     as_json: AsJson = False,
 ) -> Outcome:
     """Measure what a denoiser leaves free at tolerance ε: d_eff and the free share, in all and per band."""
+    from ctinv.cli.network import load
     from ctinv.io import read
     from ctinv.volume import Box
 
@@ -250,7 +252,7 @@ def dimension(
             "device": device,
             "photons": photons,
         }
-        sampler = _sampler(denoiser, tap=tap, **settings)
+        sampler = _sampler(load(denoiser, network=network, card=card, trust=trust), tap=tap, **settings)
         prepared = sampler.prepare(volume, region, progress=progress)
         tolerances = [(f"{value:g}", value) for value in eps] if eps else prepared.corrector.rule.tolerances()
         rows = prepared.dimension([value for _, value in tolerances])

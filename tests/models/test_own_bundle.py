@@ -1,4 +1,4 @@
-"""The static loader refuses whatever is not plain data, and runs nothing while it does so."""
+"""The loader of this package's bundles refuses whatever is not plain data, and runs nothing while it does so."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from ctinv.bundle import export_bundle
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import ModelError
+from ctinv.models import find_network
 from ctinv.networks import NETWORKS
-from ctinv.networks.load import load_network
 from ctinv.training.start import build
 
 
@@ -51,7 +51,7 @@ def rehash(bundle: Path) -> None:
 
 
 def test_a_good_bundle_loads_bit_for_bit_on_the_cpu(bundle: Path):
-    loaded = load_network(bundle)
+    loaded = find_network(bundle)
     assert (loaded.name, loaded.mean, loaded.std) == ("good", -350.0, 500.0)
     assert loaded.taps == {"conv1": "relu1", "conv2": "relu2"}
     for a, b in zip(loaded.network.parameters(), build("CNN10", seed=0).parameters(), strict=True):
@@ -65,7 +65,7 @@ def test_a_good_bundle_loads_bit_for_bit_on_the_cpu(bundle: Path):
         {"_target_": "os.system", "command": "touch {canary}"},
         {"_target_": "builtins.exec", "source": "open('{canary}', 'w')"},
         {"_target_": "torch.load", "f": "{canary}"},
-        {"_target_": "ctinv.networks.load.load_network", "source": "cnn10"},
+        {"_target_": "ctinv.models.find_network", "source": "cnn10"},
         {"_target_": "ctinv.networks.NETWORKS"},
         {"_target_": ["ctinv.networks.CNN10"]},
         {"_target_": "ctinv.networks.CNN10", "channels": "$open('{canary}', 'w')"},
@@ -95,7 +95,7 @@ def test_a_network_definition_that_is_not_plain_data_is_refused(
         lambda c: c.update(network_def=json.loads(json.dumps(definition).replace("{canary}", str(canary)))),
     )
     with pytest.raises(ModelError, match="network_def") as refused:
-        load_network(bundle)
+        find_network(bundle)
     assert not canary.exists()
     assert len(str(refused.value)) <= 200
 
@@ -104,7 +104,7 @@ def test_expressions_elsewhere_in_the_config_are_never_run(bundle: Path, tmp_pat
     canary = tmp_path / "canary"
     code = f"$open({str(canary)!r}, 'w')"
     edit(bundle, "inference.json", lambda c: c.update(imports=[code], initialize=[code], bundle_root=code))
-    load_network(bundle)
+    find_network(bundle)
     assert not canary.exists()
 
 
@@ -116,7 +116,7 @@ def test_a_pickle_beside_the_weights_is_never_opened(bundle: Path, tmp_path: Pat
             return open, (str(canary), "w")
 
     (bundle / "models" / "model.pt").write_bytes(pickle.dumps(Attack()))
-    load_network(bundle)
+    find_network(bundle)
     assert not canary.exists()
 
 
@@ -124,7 +124,7 @@ def test_a_pickle_beside_the_weights_is_never_opened(bundle: Path, tmp_path: Pat
 def test_a_weight_file_that_nothing_describes_is_refused(bundle: Path, name: str):
     (bundle / "models" / name).write_bytes(b"x")
     with pytest.raises(ModelError, match="nothing describes"):
-        load_network(bundle)
+        find_network(bundle)
 
 
 def test_one_changed_byte_of_the_weights_is_refused(bundle: Path):
@@ -133,7 +133,7 @@ def test_one_changed_byte_of_the_weights_is_refused(bundle: Path):
     content[-1] ^= 1
     path.write_bytes(bytes(content))
     with pytest.raises(ModelError, match=r"metadata\.json says"):
-        load_network(bundle)
+        find_network(bundle)
 
 
 @pytest.mark.parametrize(
@@ -155,27 +155,29 @@ def test_weights_must_fit_the_network_exactly(
     save_file(tensors, path)
     rehash(bundle)
     with pytest.raises(ModelError, match=says):
-        load_network(bundle)
+        find_network(bundle)
 
 
 def test_weights_that_are_no_safetensors_are_refused_even_with_the_right_hash(bundle: Path):
     (bundle / "models" / "model.safetensors").write_bytes(pickle.dumps({"conv1.weight": 0}))
     rehash(bundle)
     with pytest.raises(ModelError, match="no safetensors file"):
-        load_network(bundle)
+        find_network(bundle)
 
 
 def test_weights_larger_than_the_network_are_not_read(bundle: Path):
     with (bundle / "models" / "model.safetensors").open("r+b") as file:
         file.truncate(10_000_000)
     with pytest.raises(ModelError, match="larger than the network"):
-        load_network(bundle)
+        find_network(bundle)
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m.pop("ctinv"), "no block 'ctinv'"),
+        (lambda m: m.update(ctinv=3), "block 'ctinv'"),
+        (lambda m: m["ctinv"].update(slices=2), "slices .* must be 1, 3, 5 or 7"),
+        (lambda m: m["ctinv"].update(unit=""), "unit"),
         (lambda m: m["ctinv"].pop("weights_sha256"), "names no sha256"),
         (lambda m: m["ctinv"].update(weights_sha256={"model.safetensors": "abc"}), "names no sha256"),
         (lambda m: m["ctinv"].update(name="../x"), "1 to 40 letters"),
@@ -190,7 +192,7 @@ def test_weights_larger_than_the_network_are_not_read(bundle: Path):
 def test_metadata_must_say_what_the_denoiser_needs(bundle: Path, change: Callable[[Any], object], says: str):
     edit(bundle, "metadata.json", change)
     with pytest.raises(ModelError, match=says):
-        load_network(bundle)
+        find_network(bundle)
 
 
 @pytest.mark.parametrize(
@@ -199,13 +201,13 @@ def test_metadata_must_say_what_the_denoiser_needs(bundle: Path, change: Callabl
 def test_broken_or_huge_json_is_refused(bundle: Path, content: bytes):
     (bundle / "configs" / "metadata.json").write_bytes(content)
     with pytest.raises(ModelError, match=r"metadata\.json of good"):
-        load_network(bundle)
+        find_network(bundle)
 
 
 def test_missing_files_are_named(bundle: Path, tmp_path: Path):
     (bundle / "models" / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"no readable models/model\.safetensors"):
-        load_network(bundle)
+        find_network(bundle)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"metadata\.json of empty"):
-        load_network(tmp_path / "empty")
+    with pytest.raises(ModelError, match="empty is no bundle"):
+        find_network(tmp_path / "empty")

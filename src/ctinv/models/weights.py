@@ -1,0 +1,198 @@
+"""Weights as data: safetensors, or a state dict that torch reads without running a pickle.
+
+A ``.pt`` file is a pickle. ``torch.load(weights_only=True)`` builds tensors and plain containers from it and nothing else;
+where a pickle names anything more, the sentence says what, and nothing has run. Checkpoints keep the weights under many
+names and behind many prefixes: the variant that a network's own names fit exactly is taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from ctinv.errors import ModelError
+
+State = dict[str, Tensor]
+_NESTED = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "generator",
+    "net",
+    "network",
+    "denoiser",
+    "params_ema",
+    "ema",
+    "params",
+    "weights",
+)
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.", "generator.", "denoiser.", "netG.")
+_GLOBAL = re.compile(r"(?:Unsupported global: GLOBAL|GLOBAL) ([\w.]+)")
+
+
+def read_safetensors(content: bytes, name: str) -> State:
+    """Tensors of a safetensors file.
+
+    Raises:
+        ModelError: It is damaged or something else.
+    """
+    try:
+        return load(content)
+    except (SafetensorError, ValueError) as error:
+        raise ModelError(f"{name} is damaged or no safetensors file; get it again.") from error
+
+
+def read_pickled(content: bytes, name: str) -> Any:
+    """What a ``.pt`` file holds, as far as it is tensors and plain containers; nothing of it is run.
+
+    Raises:
+        ModelError: It is TorchScript or a program, holds more than data, or is damaged.
+    """
+    _refuse_programs(content, name)
+    try:
+        # ldct-benchmark keeps its options in a Namespace, a container that does nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = _GLOBAL.search(str(error))
+        if named is None:
+            raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
+        raise ModelError(
+            f"{name} names {named[1][:60]!r}, which would have to run; only tensors are read and nothing was run. "
+            "Save the state_dict() alone."
+        ) from error
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OSError,
+        AttributeError,
+        LookupError,
+    ) as error:
+        raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
+
+
+def is_torchscript(content: bytes) -> bool:
+    """Whether a file is a TorchScript archive, whatever it is called."""
+    return any(
+        entry.endswith(("/constants.pkl", "/code/")) or "/code/" in entry for entry in _entries(content)
+    )
+
+
+def _refuse_programs(content: bytes, name: str) -> None:
+    entries = _entries(content)
+    if any(
+        "exported_program" in entry
+        or entry.rsplit("/", 1)[-1] == "archive_format"
+        or entry.startswith("models/")
+        for entry in entries
+    ):
+        raise ModelError(
+            f"{name} is an exported program (.pt2), which can run code when it is loaded; export it as ONNX or save its "
+            "state_dict()."
+        )
+
+
+def _entries(content: bytes) -> list[str]:
+    """File names of a zip archive; none where it is no archive."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        return []
+
+
+def states(payload: Any) -> list[State]:
+    """Every state dict in a checkpoint, as it lies there: the checkpoint itself, and those under well-known names."""
+    if not isinstance(payload, Mapping):
+        return []
+    found = [payload, *(payload[key] for key in _NESTED if isinstance(payload.get(key), Mapping))]
+    for value in found[1:]:
+        found += [value[key] for key in _NESTED if isinstance(value.get(key), Mapping)]
+    tensors = [
+        {key: value for key, value in one.items() if isinstance(key, str) and isinstance(value, Tensor)}
+        for one in found
+    ]
+    return [one for one in tensors if one]
+
+
+def variants(payload: Any) -> Iterator[State]:
+    """The state dicts of a checkpoint with and without the prefixes that wrappers put before all names."""
+    seen: set[frozenset[str]] = set()
+    waiting = [(one, 0) for one in states(payload)]
+    while waiting:
+        state, depth = waiting.pop(0)
+        if frozenset(state) in seen:
+            continue
+        seen.add(frozenset(state))
+        yield state
+        if depth < 3:
+            for prefix in _PREFIXES:
+                inner = {
+                    key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+                }
+                if inner:
+                    waiting.append((inner, depth + 1))
+
+
+def fitting(payload: Any, network: nn.Module) -> State | None:
+    """The variant whose names and shapes are exactly those of the network."""
+    wanted = {key: value.shape for key, value in network.state_dict().items()}
+    for state in variants(payload):
+        if {key: value.shape for key, value in state.items()} == wanted:
+            return state
+    return None
+
+
+def nearest(payload: Any, network: nn.Module, name: str) -> State:
+    """The variant that shares most names with the network, so that a message can say what is wrong with it.
+
+    Raises:
+        ModelError: There are no tensors at all.
+    """
+    wanted = network.state_dict().keys()
+    found = max(variants(payload), key=lambda state: len(wanted & state.keys()), default=None)
+    if found is None:
+        raise ModelError(f"{name} holds no state dict; save the network's state_dict() in it.")
+    return found
+
+
+def in_float32(state: Mapping[str, Tensor]) -> State:
+    """The tensors with every floating type turned into float32; whole numbers stay."""
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Load weights whose names, shapes, types and finiteness are exactly those of the network.
+
+    Raises:
+        ModelError: They are not.
+    """
+    wanted = network.state_dict()
+    for key in sorted(wanted.keys() ^ tensors.keys()):
+        side = "lacks" if key in wanted else "has the unknown"
+        raise ModelError(f"{name} {side} tensor {key[:60]!r}; the weights belong to another network.")
+    for key, value in wanted.items():
+        if tensors[key].shape != value.shape or tensors[key].dtype != value.dtype:
+            raise ModelError(
+                f"the tensor {key[:60]!r} of {name} has another shape or type than the network's."
+            )
+        if not bool(torch.isfinite(tensors[key]).all()):
+            raise ModelError(
+                f"the tensor {key[:60]!r} of {name} holds NaN or infinite values; get the weights again."
+            )
+    network.load_state_dict(tensors, strict=True, assign=True)
