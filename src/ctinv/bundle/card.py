@@ -10,6 +10,9 @@ from typing import Any
 
 from torch import nn
 
+from ctinv.errors import InputError
+from ctinv.quality.table import LEGEND, absolute, full_row, table, verdict
+
 
 def references(network: nn.Module) -> list[str]:
     """The publications named under ``References:`` in the docstring of the network's class."""
@@ -19,9 +22,24 @@ def references(network: nn.Module) -> list[str]:
 
 
 def model_card(
-    about: Mapping[str, Any], network: nn.Module, training: Mapping[str, Any] | None, data_source: str = ""
+    about: Mapping[str, Any],
+    network: nn.Module,
+    training: Mapping[str, Any] | None,
+    data_source: str = "",
+    beside: Mapping[str, Any] | None = None,
 ) -> str:
-    """docs/README.md of a bundle, in Markdown."""
+    """docs/README.md of a bundle, in Markdown.
+
+    Args:
+        about: The block ``ctinv`` of metadata.json.
+        network: With its class's docstring.
+        training: Report of `ctinv.training.train_denoiser`.
+        data_source: Where the training data come from.
+        beside: Content of docs/denoisers.json; its classical filters are put beside the network.
+
+    Raises:
+        InputError: ``beside`` was measured on other images than the report.
+    """
     size = sum(parameter.numel() for parameter in network.parameters())
     summary = (inspect.getdoc(type(network)) or "").partition("\n\n")[0].replace("\n", " ")
     parts = [
@@ -43,10 +61,11 @@ python -m monai.bundle run --config_file configs/inference.json --bundle_root . 
 ```
 
 Taps: `input`, {", ".join(f"`{tap}`" for tap in about["taps"])}, `output`.""",
-        *(_training(training) if training else ["## Training\n\nNot recorded."]),
+        _training(training) if training else "## Training\n\nNot recorded.",
+        *(_measured(training, beside or {}) if training else []),
         *([f"## Data\n\n{data_source}"] if data_source else []),
         "## Limits",
-        """A subject for the study of invariances, trained on two patients; not a product, not for diagnosis. The low dose
+        """A subject for the study of invariances, trained on few patients; not a product, not for diagnosis. The low dose
 is simulated from one scan per patient, whose own noise the full-dose side still carries, so that no denoiser can
 reach an RMSE of 0; real low-dose scans differ. Zero padding: within the receptive-field radius of the image border
 the output is not what it would be further inside, and the loss never saw that margin.""",
@@ -54,32 +73,74 @@ the output is not what it would be further inside, and the loss never saw that m
     return "\n\n".join(parts) + "\n"
 
 
-def _training(training: Mapping[str, Any]) -> list[str]:
+def _training(training: Mapping[str, Any]) -> str:
+    """What the report says of the training; a key that an older report lacks is left out."""
     config = training["config"]
-    patients = "; ".join(
-        f"{role} {', '.join(config[role]) or 'none'}" for role in ("train", "validate", "test")
-    )
-    best, edge, rates = (
-        training["best"],
-        config["patch"],
-        (config["learning_rate"], config["last_learning_rate"]),
-    )
-    recipe = f"""## Training
+    roles = (role for role in ("train", "validate", "test") if config.get(role))
+    patients = "; ".join(f"{role} {', '.join(config[role])}" for role in roles)
+    rates = (config["learning_rate"], config["last_learning_rate"])
+    fall = "constant" if config.get("schedule") == "constant" else f"to {rates[1]:g} on a cosine"
+    objective = training.get("objective") or "Mean squared error"
+    sentences = [
+        f"Patients, split by patient: {patients}.",
+        f"Low dose: {config['dose']:.0%} of the scan's dose, inserted in projection space (`ctinv.simulate`).",
+        f"{objective.rstrip('.')}, on patches of {config['patch']}x{config['patch']} pixels without a margin of "
+        f"{config['margin']}, batches of {config['batch']}, {training['steps']} steps of Adam, learning rate "
+        f"{rates[0]:g} {fall}, seed {config['seed']}.",
+        _TARGETS.get(config.get("target", ""), ""),
+        _KEPT.get(config.get("choose_by", "rmse"), "").format(training["best"]["step"]),
+        _start(config, training.get("started_from") or {}),
+        f"{training['seconds'] / 60:.0f} minutes, torch {training['torch']}.",
+    ]
+    other = f"\n\nOther than published: {training['published']}" if training.get("published") else ""
+    return "## Training\n\n" + "\n".join(sentence for sentence in sentences if sentence) + other
 
-Patients, split by patient: {patients}. Low dose: {config["dose"]:.0%} of the scan's dose, inserted in
-projection space (`ctinv.simulate`). Mean squared error on patches of {edge}x{edge} pixels without a margin of
-{config["margin"]}, batches of {config["batch"]}, {training["steps"]} steps of Adam, learning rate {rates[0]:g} to {rates[1]:g} on a cosine,
-seed {config["seed"]}. The weights of step {best["step"]}, best on the validation patient, are kept. The start was near the
-identity: two channels carry the image through. {training["seconds"] / 60:.0f} minutes, torch {training["torch"]}."""
-    table = ["## Measured", "| patient | image | RMSE, HU | PSNR, dB | SSIM |\n|---|---|---|---|---|"]
-    names = {"low": "low dose, unprocessed", "denoised": "denoised"}
+
+_TARGETS = {
+    "independent": "The target is a recorrupted full dose whose noise is independent of the low dose's.",
+}
+_KEPT = {
+    "rmse": "The weights of step {}, of least RMSE on the validation patients, are kept.",
+    "texture": "The weights of step {}, whose noise power spectrum is nearest to full dose on the validation patients, are kept.",
+    "last": "The weights of the last step, {}, are kept.",
+}
+
+
+def _start(config: Mapping[str, Any], hashes: Mapping[str, str]) -> str:
+    start = config.get("start", "")
+    if start == "identity":
+        return "The start was near the identity."
+    sha256 = next(iter(hashes.values()), "")
+    return (
+        f"The start were the weights of {start}{f' (sha256 {sha256[:12]}…)' if sha256 else ''}."
+        if start
+        else ""
+    )
+
+
+def _measured(training: Mapping[str, Any], beside: Mapping[str, Any]) -> list[str]:
+    """One table per patient with the classical filters beside the network, and what follows from it."""
+    parts = ["## Measured"]
     for patient, figures in training["figures"].items():
-        for side, label in names.items():
-            row = figures[side]
-            table[1] += (
-                f"\n| {patient}, {figures['slices']} slices | {label} "
-                f"| {row['rmse_hu']:.2f} | {row['psnr_db']:.2f} | {row['ssim']:.4f} |"
-            )
-    note = """Against the full-dose scan, means over slices. RMSE over the pixels above −950 HU at full dose; PSNR and
-SSIM (Gaussian window, σ 1.5) over whole slices clipped to −1000…1000 HU, data range 2000 HU."""
-    return [recipe, *table, note]
+        filters = _filters(patient, figures, beside)
+        rows = {"full dose": full_row(figures.get("full", {})), "low dose, unprocessed": figures["low"]}
+        rows |= {"denoised": figures["denoised"]} | {f"best {label}": of for label, of in filters.items()}
+        said = [*verdict(figures["denoised"], figures["low"], filters), absolute(figures.get("full", {}))]
+        parts += [f"### {patient}, {figures['slices']} slices", table(rows), " ".join(filter(None, said))]
+    return [*(part for part in parts if part), LEGEND]
+
+
+def _filters(
+    patient: str, figures: Mapping[str, Any], beside: Mapping[str, Any]
+) -> dict[str, Mapping[str, float | None]]:
+    """Label to figures of the classical filters on the same images."""
+    of = beside.get("patients", {}).get(patient)
+    if of is None:
+        return {}
+    one, other = (row["rmse_hu"] for row in (figures["low"], of["images"]["low"]))
+    if figures["slices"] != of["slices"] or abs(one - other) > 1e-3 * other:
+        raise InputError(
+            f"the filters were measured on other images of {patient} (low dose {other:.2f} HU) than the network "
+            f"({one:.2f} HU); measure them again."
+        )
+    return {row["label"]: of["images"][key] for key, row in beside["filters"].items()}
