@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.volume import Acquisition, Box, Volume
+from ctinv.volume import Box, Volume
 from napari_ctinv.placement import affine_at, canonical, place
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LayerTuple = tuple[Any, dict[str, Any], str]
 
 SOFT_TISSUE = (40.0, 400.0)
-"""Centre and width of the window that is used where the header names none, HU."""
+"""Centre and width of the window that is used where the header of a CT names none, HU."""
 
 KEY = "ctinv"
 """The entry of ``layer.metadata`` that belongs to this package."""
@@ -29,9 +29,14 @@ KEY = "ctinv"
 SLICE_LABELS = ("z", "y", "x")
 
 
-def window_limits(acquisition: Acquisition) -> tuple[float, float]:
-    """Contrast limits in HU: the first window of the header if there is one, else soft tissue."""
-    centre, width = acquisition.window[0] if acquisition.window else SOFT_TISSUE
+def window_limits(volume: Volume) -> tuple[float, float]:
+    """Contrast limits in the unit of the volume: the first window of the header if there is one, else soft tissue for a
+    CT and percentile 1 to 99 for another modality."""
+    window = volume.acquisition.window
+    if not window and volume.modality != "CT":
+        low, high = (float(value) for value in np.percentile(volume.hu, [1.0, 99.0]))
+        return low, high if high > low else low + 1.0
+    centre, width = window[0] if window else SOFT_TISSUE
     return centre - width / 2, centre + width / 2
 
 
@@ -43,11 +48,11 @@ def volume_layer(
     window: tuple[float, float] | None = None,
     **extra: Any,
 ) -> LayerTuple:
-    """A CT volume in HU.
+    """A volume: a CT in HU, or another modality in its unit.
 
     Args:
         volume: The scan; axes of a sagittal or coronal series are put in order first.
-        name: Layer name; by default ``"CT"`` with the dose where the scan was simulated.
+        name: Layer name; by default the modality, with the dose where the scan was simulated.
         kind: ``"ct"`` or ``"denoised"``.
         window: Contrast limits in HU; by default the header's window or soft tissue.
         extra: Further plain entries for the metadata.
@@ -61,9 +66,9 @@ def volume_layer(
     return _image(
         volume.hu,
         volume.affine,
-        name or f"CT{dose}",
-        limits=window or window_limits(volume.acquisition),
-        info={"kind": kind, "volume": volume, "notes": list(volume.notes), **extra},
+        name or f"{volume.modality}{dose}",
+        limits=window or window_limits(volume),
+        info={"kind": kind, "volume": volume, "unit": volume.unit, "notes": list(volume.notes), **extra},
     )
 
 
@@ -73,7 +78,7 @@ def denoised_layers(
     """f(x) in the window of x, and the removed part x − f(x) around zero, hidden at first."""
     removed = canonical(volume.with_hu(volume.hu - denoised.hu))
     return [
-        _signed(removed.hu, removed.affine, f"x − f(x) {denoiser} [HU]"),
+        _signed(removed.hu, removed.affine, f"x − f(x) {denoiser} [{volume.unit}]", volume.unit),
         volume_layer(denoised, name=f"f(x) {denoiser}", kind="denoised", window=window, denoiser=denoiser),
     ]
 
@@ -127,8 +132,8 @@ def region_layer(study: Samples | Store, *, window: tuple[float, float] | None =
 def fx_layer(study: Samples | Store, *, window: tuple[float, float] | None = None) -> LayerTuple:
     """f(x) over the region."""
     region = study.setting.volume
-    limits = window or window_limits(region.acquisition)
-    info = {"kind": "denoised", **_about(study)}
+    limits = window or window_limits(region)
+    info = {"kind": "denoised", "unit": region.unit, **_about(study)}
     return _image(
         study.setting.fx[None], region.affine, f"f(x) {study.provenance.denoiser}", limits=limits, info=info
     )
@@ -141,8 +146,8 @@ def samples_layer(study: Samples | Store, *, window: tuple[float, float] | None 
         sample_stack(study),
         region.affine,
         f"x̃ {provenance.denoiser} {provenance.tap}",
-        limits=window or window_limits(region.acquisition),
-        info={"kind": "samples", **_about(study)},
+        limits=window or window_limits(region),
+        info={"kind": "samples", "unit": region.unit, **_about(study)},
     )
 
 
@@ -165,13 +170,13 @@ def _map_layers(study: Samples | Store) -> Iterator[LayerTuple]:
     about = _about(study)
     box = setting.output_box
     corner = affine_at(np.array(study.provenance.affine), (box.z, box.y0, box.x0))
-    region = setting.volume.affine
+    region, unit = setting.volume.affine, setting.volume.unit
     if setting.eta is not None:
-        yield _map(setting.eta, region, "lesion map η", "blindness", 1.0, about, unit="1")
+        yield _map(setting.eta, region, "lesion map η", "blindness", 1.0, about, "1")
     worst = np.asarray(study.worst(), dtype=np.float32)
-    yield _map(worst, corner, "worst feed-back error [HU]", "magma", _ceiling(worst), about)
+    yield _map(worst, corner, f"worst feed-back error [{unit}]", "magma", _ceiling(worst), about, unit)
     spread = np.asarray(study.spread(), dtype=np.float32)
-    yield _map(spread, region, "spread [HU]", "magma", _ceiling(spread), about)
+    yield _map(spread, region, f"spread [{unit}]", "magma", _ceiling(spread), about, unit)
 
 
 def layer_info(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -195,8 +200,7 @@ def _map(
     colormap: str,
     top: float,
     about: dict[str, Any],
-    *,
-    unit: str = "HU",
+    unit: str,
 ) -> LayerTuple:
     """A (H, W) map in one slice, from 0 to `top`, with a colour bar."""
     info = {"kind": "map", "unit": unit, "colorbar": True, **about}
@@ -205,9 +209,9 @@ def _map(
     )
 
 
-def _signed(values: NDArray[np.float32], affine: NDArray[np.float64], name: str) -> LayerTuple:
+def _signed(values: NDArray[np.float32], affine: NDArray[np.float64], name: str, unit: str) -> LayerTuple:
     top = _ceiling(np.abs(values[:: max(1, len(values) // 8), ::4, ::4]))
-    info = {"kind": "map", "unit": "HU", "colorbar": True}
+    info = {"kind": "map", "unit": unit, "colorbar": True}
     return _image(values, affine, name, limits=(-top, top), colormap="RdBu_r", info=info, visible=False)
 
 
@@ -236,7 +240,7 @@ def _image(
         "contrast_limits": limits,
         "colormap": colormap,
         "visible": visible,
-        "metadata": {KEY: {"unit": "HU", "affine": np.asarray(affine).tolist(), **info}},
+        "metadata": {KEY: {"affine": np.asarray(affine).tolist(), **info}},
     }
     if stacked:
         arguments["cache"] = False  # the stack grows while samples arrive; a cached plane could be an old one

@@ -69,6 +69,7 @@ class DenoiseWork:
         from ctinv.denoiser import denoise_slices, load_denoiser, pick_device
 
         denoiser = load_denoiser(self.request.denoiser, device=pick_device(self.request.device))
+        denoiser.check_unit(self.request.volume.unit)
         self._name = denoiser.name
         first, last = self.request.first, self.request.last
         planes = denoise_slices(denoiser, self.request.volume.hu, first=first, last=last)

@@ -23,7 +23,7 @@ def write_dicom(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     from ctinv.io.dicom_write import write_series
 
     if layer_info(meta.get("metadata", {})).get("unit", "HU") != "HU":
-        raise InputError("a lesion map has no HU and cannot be a CT series; save it as NIfTI.")
+        raise InputError("an image that is in no HU cannot be a CT series; save it as NIfTI.")
     info = layer_info(meta.get("metadata", {}))
     facts: dict[str, object] = {"kind": str(info.get("kind", "ct"))}
     if "denoiser" in info:

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
 
-COLUMNS = ("k", "RMSE\n[HU]", "max\n[HU]", "NFE", "χ²/n", "tier")
+COLUMNS = ("k", "RMSE\n[{unit}]", "max\n[{unit}]", "NFE", "χ²/n", "tier")
 NOT_REACHED = QColor(200, 80, 60)
 
 
@@ -27,7 +27,7 @@ class CertificateTable(QTableWidget):
 
     def __init__(self) -> None:
         super().__init__(0, len(COLUMNS))
-        self.setHorizontalHeaderLabels(COLUMNS)
+        self.set_unit("HU")
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         if rows is not None and columns is not None:  # always there; PyQt's stubs do not know
             rows.setVisible(False)
@@ -39,6 +39,10 @@ class CertificateTable(QTableWidget):
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setMinimumHeight(180)
         self.currentCellChanged.connect(self._on_cell)
+
+    def set_unit(self, unit: str) -> None:
+        """Name the unit of the scan in the headings."""
+        self.setHorizontalHeaderLabels([heading.format(unit=unit) for heading in COLUMNS])
 
     def extend_to(self, certificates: Sequence[Certificate]) -> None:
         """Append the certificates that are not in the table yet."""
@@ -81,12 +85,12 @@ def progress_line(certificates: Sequence[Certificate], *, tier: str) -> str:
 
 def summary_line(summary: Mapping[str, Any]) -> str:
     """What was found, from a study's summary: how many hold, how well, how far apart, and how like a scan."""
-    rmse = summary["rmse_hu"]
+    rmse, unit = summary["rmse_hu"], f" {summary['unit']}"
     lines = [
         f"{summary['passed']} of {summary['n']} at {summary['tier']}",
-        f"RMSE {_number(rmse['mean'], '.3f', ' HU')}, worst {_number(rmse['max'], '.3f', ' HU')}",
-        f"spread {_number(summary['spread_hu'], '.1f', ' HU')}, "
-        f"linear theory {_number(summary['spread_theory_hu'], '.1f', ' HU')}",
+        f"RMSE {_number(rmse['mean'], '.3f', unit)}, worst {_number(rmse['max'], '.3f', unit)}",
+        f"spread {_number(summary['spread_hu'], '.1f', unit)}, "
+        f"linear theory {_number(summary['spread_theory_hu'], '.1f', unit)}",
         f"χ²/n {_number(summary['chi2_per_n'], '.3f')}, the scan itself {_number(summary['chi2_per_n_scan'], '.3f')}",
     ]
     return "\n".join(lines)

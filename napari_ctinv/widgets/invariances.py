@@ -101,6 +101,7 @@ class InvariancesWidget(Panel):
         )
         self.samples, self.results = None, []
         self.table.clear_rows()
+        self.table.set_unit(volume.unit)
         self.line.setText("")
         self._work = SampleWork(request)
         return self._work

@@ -59,7 +59,7 @@ def _header(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
     window = page["window_hu"]
     line = (
         f"region {provenance.box} (slice, rows, columns), images in the {window['name']} window "
-        f"{window['low']:.0f} to {window['high']:.0f} HU; samples in order, not selected; "
+        f"{window['low']:.0f} to {window['high']:.0f} {provenance.unit}; samples in order, not selected; "
         "the scan outside the region stays, so the spread falls towards its edge"
     )
     figure.text(_SLICE_LEFT, 0.932, line, fontsize=11, color=_QUIET, va="center")
@@ -118,7 +118,7 @@ def _images(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
         shown = axes.imshow(hu, cmap="gray", vmin=window["low"], vmax=window["high"], interpolation="nearest")
         if column == 0:
             _scale_bar(axes, hu.shape, study.setting.volume.spacing[2])
-    _bar(figure, shown, (0, len(images) - 1), _FIRST, "HU")
+    _bar(figure, shown, (0, len(images) - 1), _FIRST, study.provenance.unit)
 
 
 def _maps(figure: Figure, study: Study) -> None:
@@ -126,14 +126,20 @@ def _maps(figure: Figure, study: Study) -> None:
     setting, summary = study.setting, study.summary()
     removed = setting.volume.hu[0] - setting.fx
     limit = _ceiling(3.0 * float(np.std(removed)))
-    axes = _panel(figure, 0, _SECOND, "removed  $x - f(x)$", f"std {_short(float(np.std(removed)))} HU")
+    axes = _panel(
+        figure,
+        0,
+        _SECOND,
+        "removed  $x - f(x)$",
+        f"std {_short(float(np.std(removed)))} {study.provenance.unit}",
+    )
     image = axes.imshow(removed, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    _bar(figure, image, (0, 0), _SECOND, "HU")
-    theory = f"theory {_short(summary['spread_theory_hu'])} HU RMS"
+    _bar(figure, image, (0, 0), _SECOND, study.provenance.unit)
+    theory = f"theory {_short(summary['spread_theory_hu'])} {study.provenance.unit} RMS"
     axes = _panel(figure, 1, _SECOND, "spread of samples", theory)
     spread = study.spread()
     image = axes.imshow(spread, cmap="viridis", vmin=0.0, vmax=_top(spread), interpolation="nearest")
-    _bar(figure, image, (1, 1), _SECOND, "HU")
+    _bar(figure, image, (1, 1), _SECOND, study.provenance.unit)
     axes = _panel(figure, 0, _THIRD, r"lesion map $\eta$", "0: the network is blind")
     if setting.eta is None:
         axes.text(0.5, 0.5, "not evaluated", ha="center", transform=axes.transAxes, color=_QUIET, fontsize=11)
@@ -143,7 +149,7 @@ def _maps(figure: Figure, study: Study) -> None:
     axes = _panel(figure, 1, _THIRD, r"worst  $|f(\tilde{x}) - f(x)|$", f"of {summary['n']} samples")
     worst = study.worst()
     image = axes.imshow(worst, cmap="magma", vmin=0.0, vmax=_top(worst), interpolation="nearest")
-    _bar(figure, image, (1, 1), _THIRD, "HU")
+    _bar(figure, image, (1, 1), _THIRD, study.provenance.unit)
 
 
 def _differences(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
@@ -153,9 +159,11 @@ def _differences(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
     limit = _ceiling(3.0 * float(np.std(differences)))
     for index, difference in enumerate(differences):
         rms = float(np.sqrt(np.mean(difference**2)))
-        axes = _panel(figure, 2 + index, _SECOND, r"$\tilde{x} - x$", f"RMS {_short(rms)} HU")
+        axes = _panel(
+            figure, 2 + index, _SECOND, r"$\tilde{x} - x$", f"RMS {_short(rms)} {study.provenance.unit}"
+        )
         image = axes.imshow(difference, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
-    _bar(figure, image, (2, 1 + len(differences)), _SECOND, "HU")
+    _bar(figure, image, (2, 1 + len(differences)), _SECOND, study.provenance.unit)
 
 
 def _top(values: NDArray[np.float32]) -> float:
@@ -178,7 +186,11 @@ def _errors(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
     region, output = Box.parse(study.provenance.box), setting.output_box
     for index, k in enumerate(page["shown_samples"]):
         axes = _panel(
-            figure, 2 + index, _THIRD, r"$f(\tilde{x}) - f(x)$", f"RMSE {_short(certificates[k].rmse_hu)} HU"
+            figure,
+            2 + index,
+            _THIRD,
+            r"$f(\tilde{x}) - f(x)$",
+            f"RMSE {_short(certificates[k].rmse_hu)} {study.provenance.unit}",
         )
         image = axes.imshow(
             study.read_error(k), cmap="RdBu_r", vmin=-scale, vmax=scale, interpolation="nearest"
@@ -188,11 +200,9 @@ def _errors(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
         axes.add_patch(
             Rectangle(corner, width, height, fill=False, edgecolor=_INK, linewidth=0.8, linestyle="--")
         )
-    label = (
-        "HU, from −2ε to 2ε; dashed: the region inside its halo"
-        if study.provenance.tolerance_unit == "HU"
-        else "HU"
-    )
+    label = study.provenance.unit
+    if study.provenance.tolerance_unit != "relative":
+        label += ", from −2ε to 2ε; dashed: the region inside its halo"
     _bar(figure, image, (2, 1 + len(page["shown_samples"])), _THIRD, label)
 
 

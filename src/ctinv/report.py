@@ -1,6 +1,7 @@
 """One page about one study: a picture for people and the same as JSON.
 
-Takes `Samples` in memory or a stored study alike; needs neither a model nor torch.
+Takes `Samples` in memory or a stored study alike; needs neither a model nor torch. Figures are in the unit of the scan,
+HU for a CT, also where a name of the JSON says ``hu``; its summary and its provenance name the unit.
 """
 
 from __future__ import annotations
@@ -102,11 +103,14 @@ def overview(
     return page
 
 
-def choose_window(hu: NDArray[np.float32]) -> tuple[str, float, float]:
+def choose_window(hu: NDArray[np.float32], *, modality: str = "CT") -> tuple[str, float, float]:
     """Name, lower and upper end in HU of the narrowest usual CT window that clips at most 2 % of the voxels.
 
-    Where all of them clip more, the widest is taken.
+    Where all of them clip more, the widest is taken. Another modality has no usual windows: percentile 1 to 99.
     """
+    if modality != "CT":
+        low, high = (float(value) for value in np.percentile(hu, [1.0, 99.0]))
+        return "1 to 99 %", low, max(high, low + 1e-6 * max(1.0, abs(low)))
     ends = [(name, centre - width / 2, centre + width / 2) for name, (centre, width) in WINDOWS.items()]
     fitting = (one for one in ends if np.mean((hu < one[1]) | (hu > one[2])) <= 0.02)
     return next(fitting, ends[-1])
@@ -116,23 +120,24 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
     """The certificate table: label and text, as drawn in the picture."""
     summary, provenance, scalars = study.summary(), study.provenance, study.setting.scalars
     rmse = summary["rmse_hu"]
-    unit = "HU" if provenance.tolerance_unit == "HU" else "of the noise"
+    unit = provenance.unit
+    tolerance_unit = "of the noise" if provenance.tolerance_unit == "relative" else unit
     total = sum(value for value in summary["seconds"].values() if value is not None)
     rows = [
         ("network, tap", f"{provenance.denoiser}, {provenance.tap}"),
         ("candidates, seed", f"{provenance.generator}, {provenance.seed}"),
-        ("asked", f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {unit}"),
+        ("asked", f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {tolerance_unit}"),
         ("passed", f"{summary['passed']} of {summary['n']}"),
-        ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} HU"),
+        ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} {unit}"),
         ("NFE, raw → corrected", f"{_text(summary['nfe_raw'])} → {_text(summary['nfe'], 2)}"),
         ("χ²/n (the scan's own)", f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"),
         (
             "spread (linear theory)",
-            f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) HU",
+            f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) {unit}",
         ),
         ("correction steps, mean", _text(summary["steps"])),
         ("free share at ε", f"{100 * scalars.get('free_share', float('nan')):.3g} %"),
-        ("noise of f(x)", f"{_text(summary['sigma_out_hu'])} HU"),
+        ("noise of f(x)", f"{_text(summary['sigma_out_hu'])} {unit}"),
         ("C", textwrap.shorten(str(provenance.noise.get("source", "not stated")), 40, placeholder=" …")),
         ("time", f"{total:.0f} s on {provenance.device}" if total else "-"),
     ]
@@ -154,7 +159,7 @@ def _check_slice(study: Study, scan_slice: NDArray[np.float32] | None) -> None:
 def describe(study: Study) -> dict[str, Any]:
     """Everything the picture says, as JSON values."""
     setting, certificates = study.setting, list(study.certificates)
-    name, low, high = choose_window(setting.fx)
+    name, low, high = choose_window(setting.fx, modality=setting.volume.modality)
     page = {
         "use": STAMP,
         "summary": study.summary(),
@@ -172,7 +177,7 @@ def describe(study: Study) -> dict[str, Any]:
 
 def _error_scale(study: Study) -> float:
     """2ε in HU; at an inner tap, where ε has no unit, twice the mean RMSE at the output."""
-    if study.provenance.tolerance_unit == "HU":
+    if study.provenance.tolerance_unit != "relative":
         return 2.0 * study.provenance.tolerance
     return 2.0 * float(np.mean([one.rmse_hu for one in study.certificates])) or 1.0
 

@@ -80,3 +80,8 @@ def save(volume: Volume, path: Path) -> Path:
     """The voxels as a .npy file."""
     np.save(path, volume.hu)
     return path
+
+
+def mr_denoiser() -> Denoiser:
+    """For the command line, which takes ``module:function``."""
+    return blur(1.5, unit="a.u.")

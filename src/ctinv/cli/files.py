@@ -29,6 +29,14 @@ def check_target(out: Path) -> None:
         )
 
 
+def check_kind(out: Path, volume: Volume) -> None:
+    """Raise InputError where the format cannot hold the volume's modality; asked before the long work."""
+    if volume.modality != "CT" and not (_is_nifti(out) or out.suffix == ".npy"):
+        raise InputError(
+            f"a derived DICOM series is written for CT only, this scan is {volume.modality}; end the name in .nii.gz."
+        )
+
+
 def write_volume(
     volume: Volume, out: Path, *, description: str, template: Path | None, derived: dict[str, Any]
 ) -> None:

@@ -11,7 +11,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print exactly one JSON obj
 Scan = Annotated[
     Path,
     typer.Argument(
-        metavar="CT", help="DICOM folder, NIfTI file, NRRD or MetaImage file, or .npy in HU (Z, Y, X)."
+        metavar="CT",
+        help="DICOM folder, NIfTI file, NRRD or MetaImage file, or .npy in HU (Z, Y, X); other units with --modality.",
     ),
 ]
 Study = Annotated[
@@ -55,6 +56,34 @@ Tap = Annotated[
 ]
 Region = Annotated[
     str, typer.Option("--box", metavar="Z,Y0:Y1,X0:X1", help="Region inside one slice, in voxels, half open.")
+]
+Modality = Annotated[
+    str | None,
+    typer.Option(
+        "--modality",
+        help="CT, MR or PT. DICOM files state theirs; any other file counts as CT in HU unless this says otherwise.",
+    ),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        "--unit", help="Unit of an MR or PET file other than DICOM; a.u. and Bq/ml where it is left out."
+    ),
+]
+NoiseSigma = Annotated[
+    float | None,
+    typer.Option(
+        "--noise-sigma",
+        help="Standard deviation of an MR image's noise in its tissue, where it is known better than by measuring.",
+    ),
+]
+Window = Annotated[
+    float | None,
+    typer.Option(
+        "--window",
+        help="Width of the display window that tier T2 is defined by, in the scan's unit; for a CT 400 HU, else that of the "
+        "header or percentile 1 to 99.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:0.")]
 Photons = Annotated[

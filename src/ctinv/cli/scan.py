@@ -17,11 +17,13 @@ from ctinv.cli.options import (
     CardFile,
     DenoiserName,
     Device,
+    Modality,
     NetworkClass,
     Photons,
     Scan,
     Trust,
     Uid,
+    Unit,
 )
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import Report, reporting
@@ -45,6 +47,8 @@ def info(
     card: CardFile = None,
     trust: Trust = None,
     uid: Uid = None,
+    modality: Modality = None,
+    unit: Unit = None,
     as_json: AsJson = False,
 ) -> Outcome:
     """Say what a scan, a study or a network is; nothing that identifies a patient is shown."""
@@ -56,7 +60,7 @@ def info(
             found = network_facts(load(source, network=network, card=card, trust=trust), progress)
         facts = {"kind": "denoiser", **found}
     else:
-        facts = _facts(source, uid)
+        facts = _facts(source, uid, modality, unit)
     title = f"{facts['kind']} {source.name}"
 
     def show(console: Any) -> None:
@@ -68,12 +72,12 @@ def info(
     return Outcome(facts, show)
 
 
-def _facts(source: Path, uid: str | None) -> dict[str, Any]:
+def _facts(source: Path, uid: str | None, modality: str | None, unit: str | None) -> dict[str, Any]:
     if (source / "zarr.json").is_file():
         return {"kind": "study", **study_facts(source)}
     from ctinv.io import read
 
-    return {"kind": "scan", **scan_facts(read(source, uid=uid))}
+    return {"kind": "scan", **scan_facts(read(source, uid=uid, modality=modality, unit=unit))}
 
 
 def scan_facts(volume: Volume) -> dict[str, Any]:
@@ -84,6 +88,8 @@ def scan_facts(volume: Volume) -> dict[str, Any]:
     return {
         "shape": volume.shape,
         "spacing_mm": volume.spacing,
+        "modality": volume.modality,
+        "unit": volume.unit,
         "hu": {"min": low, "max": high},
         "affine": volume.affine,
         "series_sha256": hash_series(volume.uid),
@@ -160,18 +166,22 @@ def denoise(
     device: Device = "auto",
     template: Template = None,
     uid: Uid = None,
+    modality: Modality = None,
+    unit: Unit = None,
     as_json: AsJson = False,
 ) -> Outcome:
     """Denoise a scan slice by slice."""
-    from ctinv.cli.files import check_target, write_volume
+    from ctinv.cli.files import check_kind, check_target, write_volume
     from ctinv.cli.network import load
     from ctinv.io import read
 
     check_target(out)
     with reporting() as progress:
         progress("reading the scan", math.nan)
-        volume = read(scan, uid=uid)
+        volume = read(scan, uid=uid, modality=modality, unit=unit)
+        check_kind(out, volume)
         chosen = load(denoiser, network=network, card=card, trust=trust, device=device)
+        chosen.check_unit(volume.unit)
         started = time.monotonic()
         denoised = denoise_volume(chosen, volume, progress=progress)
         seconds = time.monotonic() - started

@@ -14,7 +14,9 @@ from ctinv.cli.options import (
     CardFile,
     DenoiserName,
     Device,
+    Modality,
     NetworkClass,
+    NoiseSigma,
     Photons,
     Region,
     Scan,
@@ -22,6 +24,8 @@ from ctinv.cli.options import (
     Tap,
     Trust,
     Uid,
+    Unit,
+    Window,
 )
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import Report, reporting
@@ -33,9 +37,6 @@ if TYPE_CHECKING:
     from ctinv.volume import Box, Volume
 
 Tier = Annotated[str, typer.Option("--tier", help="T0 numeric, T1 DICOM rounding, T2 display, T3 noise.")]
-Window = Annotated[
-    float, typer.Option("--window", help="Width in HU of the display window that tier T2 is defined by.")
-]
 
 
 @command("sample")
@@ -54,7 +55,10 @@ def sample(
     seed: Annotated[int, typer.Option("--seed", help="Sample k depends on the seed and k, not on n.")] = 0,
     device: Device = "auto",
     photons: Photons = None,
-    window: Window = 400.0,
+    noise_sigma: NoiseSigma = None,
+    window: Window = None,
+    modality: Modality = None,
+    unit: Unit = None,
     uid: Uid = None,
     overview: Annotated[
         Path | None, typer.Option("--overview", help="Also draw the overview picture here (PNG).")
@@ -70,7 +74,7 @@ def sample(
     check_n(n)
     with reporting() as progress:
         progress("reading the scan", math.nan)
-        volume = read(scan, uid=uid)
+        volume = read(scan, uid=uid, modality=modality, unit=unit)
         region.check_inside(volume.shape)
         sampler = _sampler(
             load(denoiser, network=network, card=card, trust=trust),
@@ -80,6 +84,7 @@ def sample(
             window_hu=window,
             device=device,
             photons=photons,
+            noise_sigma=noise_sigma,
         )
         store = fill(out, sampler, volume, region, n=n, seed=seed, progress=progress)
         if overview is not None:
@@ -204,7 +209,8 @@ def _same_place(store: Store, scan: Path, uid: str | None) -> bool:
     from ctinv.denoiser import slice_stack
     from ctinv.io import read
 
-    volume, setting = read(scan, uid=uid), store.setting
+    setting = store.setting
+    volume = read(scan, uid=uid, modality=setting.volume.modality)
     if volume.shape != store.provenance.volume_shape:
         return False
     stored, box = setting.context, setting.context_box
@@ -224,10 +230,14 @@ def dimension(
     eps: Annotated[
         list[float] | None,
         typer.Option(
-            "--eps", help="Tolerance: HU at the output, share of the noise inside; may be repeated."
+            "--eps",
+            help="Tolerance: HU (or the scan's unit) at the output, share of the noise inside; may be repeated.",
         ),
     ] = None,
-    window: Window = 400.0,
+    noise_sigma: NoiseSigma = None,
+    window: Window = None,
+    modality: Modality = None,
+    unit: Unit = None,
     device: Device = "auto",
     photons: Photons = None,
     uid: Uid = None,
@@ -243,7 +253,7 @@ def dimension(
         raise InputError("a tolerance must be above 0; write for example --eps 0.5.")
     with reporting() as progress:
         progress("reading the scan", math.nan)
-        volume = read(scan, uid=uid)
+        volume = read(scan, uid=uid, modality=modality, unit=unit)
         region.check_inside(volume.shape)
         settings = {
             "generator": "renoise",
@@ -251,19 +261,20 @@ def dimension(
             "window_hu": window,
             "device": device,
             "photons": photons,
+            "noise_sigma": noise_sigma,
         }
         sampler = _sampler(load(denoiser, network=network, card=card, trust=trust), tap=tap, **settings)
         prepared = sampler.prepare(volume, region, progress=progress)
         tolerances = [(f"{value:g}", value) for value in eps] if eps else prepared.corrector.rule.tolerances()
         rows = prepared.dimension([value for _, value in tolerances])
-    unit = "relative" if prepared.corrector.rule.relative else "HU"
+    tolerance_unit = "relative" if prepared.corrector.rule.relative else volume.unit
     rows = [{"name": name, **row} for (name, _), row in zip(tolerances, rows, strict=True)]
     data = {
         "denoiser": sampler.denoiser.name,
         "tap": tap,
         "box": str(region),
         "voxels": region.shape[0] * region.shape[1],
-        "unit": unit,
+        "unit": tolerance_unit,
         "noise": prepared.noise_source,
         "dimension": rows,
         "seconds": prepared.seconds,

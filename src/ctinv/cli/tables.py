@@ -46,12 +46,13 @@ def show_study(console: Console, summary: Mapping[str, Any], certificates: Seque
         title_justify="left",
         box=None,
     )
+    unit = summary["unit"]
     for heading in (
         "k",
-        "RMSE raw HU",
-        "RMSE HU",
-        "p99 HU",
-        "max HU",
+        f"RMSE raw {unit}",
+        f"RMSE {unit}",
+        f"p99 {unit}",
+        f"max {unit}",
         "NFE raw",
         "NFE",
         "χ²/n",
@@ -70,14 +71,14 @@ def show_study(console: Console, summary: Mapping[str, Any], certificates: Seque
 
 def study_facts(summary: Mapping[str, Any]) -> dict[str, str]:
     """The figures of a study as label and text, in the order people ask for them."""
-    rmse = summary["rmse_hu"]
+    rmse, unit = summary["rmse_hu"], summary["unit"]
     spread, theory = number(summary["spread_hu"]), number(summary["spread_theory_hu"])
     facts = {
         "invariances": f"{summary['passed']} of {summary['n']} passed tier {summary['tier']}",
-        "RMSE of f(x̃) − f(x)": f"mean {number(rmse['mean'])} HU, worst {number(rmse['max'])} HU",
+        "RMSE of f(x̃) − f(x)": f"mean {number(rmse['mean'])} {unit}, worst {number(rmse['max'])} {unit}",
         "NFE": f"{number(summary['nfe_raw'])} raw → {number(summary['nfe'], 2)} corrected",
         "χ²/n": f"{number(summary['chi2_per_n'])} (the scan itself {number(summary['chi2_per_n_scan'])})",
-        "spread": f"{spread} HU (linear theory {theory} HU)",
+        "spread": f"{spread} {unit} (linear theory {theory} {unit})",
     }
     if summary.get("free_share") is not None:
         facts["free share at ε"] = f"{100 * summary['free_share']:.3g} %"
