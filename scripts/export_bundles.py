@@ -1,9 +1,11 @@
-"""Write finished trainings as the bundles that are shipped, with licence, source of the data and the figures of classical filters.
+"""Write finished trainings as the bundles that are shipped: licence, source of the data, classical filters beside.
 
     python scripts/export_bundles.py RUN [RUN …]
 
 A RUN is the folder that ``ctinv train denoiser --out`` wrote.
 """
+
+# ruff: noqa: E501  # sentences of unknown length
 
 from __future__ import annotations
 
