@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from ctinv.denoiser import Denoiser, load_denoiser
+from ctinv.fibre import factor
+from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.factor import normal_matrix
 from ctinv.fibre.jacobian import LocalJacobian
 from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
@@ -57,3 +60,17 @@ def test_each_sample_may_have_a_jacobian_of_its_own(small_denoiser: Denoiser, ph
     for index in range(2):
         alone = LocalJacobian(region, points[index : index + 1]).apply(directions[:, index : index + 1])
         torch.testing.assert_close(together[:, index : index + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_the_normal_matrix_of_many_outputs_is_built_in_blocks(
+    small_denoiser: Denoiser, phantom_scan: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, scan = Box(1, 40, 52, 30, 42), torch.from_numpy(phantom_scan.hu[1])
+    jacobian = probe(Region.in_slice(Representation(small_denoiser, "conv1"), scan, box))
+    root = torch.randn(144, 144, generator=torch.Generator().manual_seed(0), dtype=torch.float64).tril()
+    noise = DenseNoise(root, torch.zeros(144))
+    product = jacobian.matrix.to_dense().double() @ root
+    at_once = normal_matrix(jacobian, noise)
+    torch.testing.assert_close(at_once, product.T @ product, rtol=1e-10, atol=1e-9)
+    monkeypatch.setattr(factor, "PRODUCT_BYTES", 8 * 144 * 200)
+    torch.testing.assert_close(normal_matrix(jacobian, noise), at_once, rtol=1e-12, atol=1e-9)

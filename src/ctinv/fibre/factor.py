@@ -14,12 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.jacobian import Jacobian, SparseJacobian
 
+PRODUCT_BYTES = 2**30  # of J L at once
 _PROBES = 256
 _EXACT_TRACE = 1024
 
@@ -141,12 +143,18 @@ def normal_matrix(jacobian: SparseJacobian, noise: DenseNoise) -> Tensor:
 
     Half of it is computed, in float64: at tight tolerances ε² is a billionth of its largest eigenvalue.
     """
-    product = jacobian.times_lower(noise.root)
-    if product.device.type != "cpu":
-        return product.T @ product
+    pixels = len(noise.root)
+    blocks = jacobian.times_lower(noise.root, most=PRODUCT_BYTES // (8 * pixels))
+    if noise.root.device.type != "cpu":
+        matrix = noise.root.new_zeros(pixels, pixels)
+        for block in blocks:
+            matrix.addmm_(block.T, block)
+        return matrix
     from scipy.linalg import blas  # torch has no symmetric rank-k product
 
-    lower = blas.dsyrk(1.0, product.numpy().T, lower=1)  # column-major, so a view of the product is enough
+    lower = np.zeros((pixels, pixels), order="F")
+    for block in blocks:  # column-major, so a view of the block is enough
+        lower = blas.dsyrk(1.0, block.numpy().T, beta=1.0, c=lower, lower=1, overwrite_c=1)
     matrix = torch.from_numpy(lower.T)  # its upper triangle is filled
     return matrix + matrix.triu(1).T
 

@@ -175,16 +175,21 @@ class SparseJacobian:
         """Jᵀ r for (m, B) columns: (n, B)."""
         return self.transposed @ residuals
 
-    def times_lower(self, root: Tensor) -> Tensor:
-        """J L for a lower triangular (n, n) float64 L: (m, n) float64.
+    def times_lower(self, root: Tensor, *, most: int) -> Iterator[Tensor]:
+        """J L for a lower triangular (n, n) float64 L, in blocks of at most `most` rows: (rows, n) float64.
 
         A run of outputs sees a band of pixels only, and L reaches no column beyond its row: the products are small dense
-        ones, eight times faster than a sparse product.
+        ones, eight times faster than a sparse product. An inner tap has so many outputs that the whole would not fit.
         """
-        product = root.new_zeros(self.outputs, len(root))
+        step = max(most // _OUTPUTS_AT_ONCE, 1) * _OUTPUTS_AT_ONCE
+        for start in range(0, self.outputs, step):
+            yield self._rows_times_lower(root, start, min(start + step, self.outputs))
+
+    def _rows_times_lower(self, root: Tensor, start: int, stop: int) -> Tensor:
+        product = root.new_zeros(stop - start, len(root))
         starts, columns = self.matrix.crow_indices().tolist(), self.matrix.col_indices()
-        for first in range(0, self.outputs, _OUTPUTS_AT_ONCE):
-            last = min(first + _OUTPUTS_AT_ONCE, self.outputs)
+        for first in range(start, stop, _OUTPUTS_AT_ONCE):
+            last = min(first + _OUTPUTS_AT_ONCE, stop)
             begin, end = starts[first], starts[last]
             if begin == end:
                 continue
@@ -193,7 +198,7 @@ class SparseJacobian:
             band = root.new_zeros(last - first, high - low)
             rows = torch.repeat_interleave(torch.arange(last - first, device=root.device), counts)
             band[rows, columns[begin:end] - low] = self.matrix.values()[begin:end].double()
-            product[first:last, :high] = band @ root[low:high, :high]
+            product[first - start : last - start, :high] = band @ root[low:high, :high]
         return product
 
 

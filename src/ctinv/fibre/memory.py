@@ -7,6 +7,7 @@ import torch
 
 from ctinv.errors import ResourceError
 from ctinv.fibre.covariance import RING
+from ctinv.fibre.factor import PRODUCT_BYTES
 from ctinv.fibre.iterative import MARGIN
 from ctinv.fibre.region import Region
 
@@ -52,7 +53,8 @@ def estimate_bytes(region: Region, radius: int | None = None) -> int:
     entries = _entries(region, radius) if is_sparse(region, radius) else 0
     if is_dense(region, radius):
         frame = (height + 2 * RING) * (width + 2 * RING)
-        linear = 8 * max(3 * frame**2, 2 * frame**2 + 5 * pixels**2)
+        product = min(8 * region.reference[0].numel() * pixels, PRODUCT_BYTES)
+        linear = max(24 * frame**2, 16 * frame**2 + 32 * pixels**2 + product)
     else:
         linear = 25 * (max(height, width) + 2 * MARGIN + 32) ** 2 * 8 * 8
     hidden = 64 * 4 * 4 * region.images_per_pass * region.context[0].numel()

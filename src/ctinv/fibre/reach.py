@@ -4,11 +4,12 @@ A trained network reaches far and says little there: the columns of its J fade l
 R. Probing up to r < R takes (2r+1)² products instead of (2R+1)² (`ctinv.fibre.probing`), and what it loses is measured as
 what it does to noise n ~ C of the region:
 
-    error(r) = RMS of (J_r - J) n on the output box,   at most 2 % of ε.
+    error(r) = RMS of (J_r - J) n on the output box,   at most 5 % of ε.
 
 With C = L·Lᵀ this bounds ‖(J_r - J)L‖ in the Frobenius norm, and by Hoffman and Wielandt the singular values s_k of JL,
-which decide everything linear theory says through s_k/ε, move by a few hundredths of ε in RMS. Certificates do not depend on
-J at all: they are measured by f.
+which decide everything linear theory says through s_k/ε, move by less than a tenth of ε in RMS. Measured on a trained
+network (24x24 pixels, R = 15), an error of 53 % of ε moves the predicted spread by up to 1.5 % in a pixel, 5 % of ε by up to
+0.08 %, 2.5 % of ε by up to 0.02 %. Certificates do not depend on J at all: they are measured by f.
 
 The radius is chosen in two steps. Some columns of J, exact and spread over the region, predict the error of every r as if
 they were the columns everywhere. The r so chosen is probed and its error *measured*, truncation and alias together, against
@@ -39,14 +40,14 @@ from ctinv.fibre.probing import Progress, answers, probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 
-SHARE = 0.02
+SHARE = 0.05
 """Largest error of J n, as a share of ε."""
 WHOLE_RADIUS = 8
 """Receptive-field radius up to which J is always taken whole."""
 RULE = {"share": SHARE, "whole": WHOLE_RADIUS, "version": 1}
 """What decides the radius, for the names of kept factors."""
 
-_CAUTION = 0.7  # of the limit may be predicted, as a radius that fails costs a whole probing
+_CAUTION = 0.9  # of the limit may be predicted, as a radius that fails costs a whole probing
 _ATTEMPTS = 2
 _DRAWS = 6
 _COLOURS = (3, 2)  # products that give exact columns, spread over one period of the probing
