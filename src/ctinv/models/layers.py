@@ -21,7 +21,11 @@ def find_taps(network: nn.Module, *, slices: int = 1) -> dict[str, str]:
     The non-linear layers where there are any, else the convolutions. A layer that runs several times has no single
     value, so it is left out. Empty where nothing fits, as in TorchScript.
     """
-    leaves = {path: part for path, part in network.named_modules() if path and not list(part.children())}
+    leaves = {
+        path: part
+        for path, part in network.named_modules()
+        if path and not list(part.children()) and not isinstance(part, torch.jit.ScriptModule)
+    }
     order: list[str] = []
     shapes: dict[str, tuple[int, ...]] = {}
 

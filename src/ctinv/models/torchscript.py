@@ -10,10 +10,23 @@ import re
 import warnings
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ctinv.errors import ModelError
 from ctinv.models.files import sha256
+
+
+class Scripted(nn.Module):
+    """A TorchScript program as a plain module: the program itself takes no part in freezing and hooks."""
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Run it, (B, S, H, W) to what it gives."""
+        answer: Tensor = self.program(image)
+        return answer
 
 
 def load_torchscript(content: bytes, name: str, *, trust: str | None) -> nn.Module:
@@ -36,7 +49,7 @@ def load_torchscript(content: bytes, name: str, *, trust: str | None) -> nn.Modu
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch calls TorchScript itself deprecated
-            return torch.jit.load(io.BytesIO(content), map_location="cpu").float()
+            return Scripted(torch.jit.load(io.BytesIO(content), map_location="cpu"))
     except RuntimeError as error:
         raise ModelError(
             f"{name} is damaged or no TorchScript of this torch version; get it again."

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import pickle
+import pickletools
 import re
 import warnings
 import zipfile
@@ -66,11 +67,12 @@ def read_pickled(content: bytes, name: str) -> Any:
             warnings.simplefilter("ignore")
             return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = _GLOBAL.search(str(error))
+        match = _GLOBAL.search(str(error))
+        named = match[1] if match is not None else _first_global(content)
         if named is None:
             raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
         raise ModelError(
-            f"{name} names {named[1][:60]!r}, which would have to run; only tensors are read and nothing was run. "
+            f"{name} names {named[:60]!r}, which would have to run; only tensors are read and nothing was run. "
             "Save the state_dict() alone."
         ) from error
     except (
@@ -84,6 +86,22 @@ def read_pickled(content: bytes, name: str) -> Any:
         LookupError,
     ) as error:
         raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
+
+
+def _first_global(content: bytes) -> str | None:
+    """The first thing a bare pickle of a newer protocol would call, read off its opcodes without running them."""
+    texts: list[str] = []
+    try:
+        for opcode, argument, _ in pickletools.genops(content):
+            if opcode.name == "GLOBAL":
+                return str(argument).replace(" ", ".")
+            if opcode.name == "STACK_GLOBAL" and len(texts) > 1:
+                return ".".join(texts[-2:])
+            if isinstance(argument, str):
+                texts.append(argument)
+    except ValueError:
+        return None
+    return None
 
 
 def is_torchscript(content: bytes) -> bool:
