@@ -167,11 +167,10 @@ def networks(low: Image) -> Iterator[tuple[str, Callable[[int], Image], dict[str
 def measured(found: dict[str, Any], key: str, data: Path) -> None:
     """Add the figures of one filter, or of all networks, for both patients."""
     if key != "networks":
-        found["filters"][key] = {
-            "label": FILTERS[key][0],
-            "package": f"{FILTERS[key][1]} {importlib.metadata.version(FILTERS[key][1])}",
-            **search(key, data),
-        }
+        package = f"{FILTERS[key][1]} {importlib.metadata.version(FILTERS[key][1])}"
+        known = found["filters"].get(key, {})
+        if (known.get("package"), known.get("grid")) != (package, FILTERS[key][3]):  # else the search stands
+            found["filters"][key] = {"label": FILTERS[key][0], "package": package, **search(key, data)}
     for name, role in PATIENTS.items():
         low, full, spacing = pair(data, name)
         images: dict[str, Callable[[int], Image]] = {"low": lambda z, low=low: np.asarray(low[z])}

@@ -45,6 +45,17 @@ def test_blur_adds_in_squares_and_noise_changes_little():
     assert rise(blurred, edges) == pytest.approx(RISE * np.hypot(0.8, 1.0), rel=0.08)
 
 
+def test_fat_beside_tissue_is_told_from_a_couch_in_air():
+    fat, couch, skin = (
+        disc(0.8, contrast=contrast) + lift for contrast, lift in ((150, 750), (150, 0), (900, 0))
+    )
+    for image, high, low in ((fat, False, True), (couch, False, False), (skin, True, False)):
+        edges = find_edges(image.astype(np.float32), spacing_mm=SPACING)
+        assert len(edges) >= 6
+        assert {edge.high_contrast for edge in edges} == {high}
+        assert {edge.low_contrast for edge in edges} == {low}
+
+
 def test_a_rescaled_or_shifted_image_has_the_same_rise():
     image = disc(0.8)
     edges = find_edges(image, spacing_mm=SPACING)

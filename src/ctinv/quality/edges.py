@@ -8,7 +8,7 @@ u (mm) along the gradient, v along the edge, Φ the normal distribution. The cur
 of every pixel once; each image is then read at the same pixels. Binned by d, a slanted or curved edge gives an edge
 spread function (ESF) finer than the pixels, as in IEC 62220-1; the ESFs of all edges are averaged and the 10-90 % rise
 is read from the average. Its ratio to that of the full-dose image says what a denoiser does to edges; denoisers
-are not linear, so it is told apart for high contrast (lung, skin, bone) and low contrast (fat beside muscle or organ).
+are not linear, so it is told apart for high contrast (skin, lung, gas) and low contrast (fat beside muscle or organ).
 
 References:
     IEC 62220-1-1:2015; task transfer function: Towards task-based assessment of CT performance, Richard et al., Med
@@ -34,6 +34,7 @@ HALF_LENGTH_MM, HALF_WIDTH_MM, PLATEAU_MM = (
 )  # along the edge; across it; where the plateaus begin
 BIN_MM = 0.2
 HIGH_CONTRAST_HU, LOW_CONTRAST_HU = (400.0, 1500.0), (80.0, 250.0)
+FAT_HU = -200.0  # darker than any fat
 _GRADIENT_MM = 1.0  # σ of the Gaussian derivative that finds edges
 _UNEVEN = 0.08  # largest misfit to p(d), and plateau spread, of the smoothed slice as a share of the contrast
 _SHARP_MM = 2.0  # largest σ of an edge worth the name
@@ -41,13 +42,31 @@ _SHARP_MM = 2.0  # largest σ of an edge worth the name
 
 @dataclass(frozen=True, eq=False)
 class Edge:
-    """Pixels around one edge: slice number, their rows and columns (P,), signed distances d (P,) in mm, contrast in HU."""
+    """Pixels around one edge.
+
+    Attributes:
+        z: Slice number.
+        rows, columns: (P,) indices of the pixels.
+        distance: (P,) signed distances d in mm, positive on the brighter side.
+        low_hu, contrast_hu: Level of the darker side, and how much brighter the other is.
+    """
 
     z: int
     rows: NDArray[np.intp]
     columns: NDArray[np.intp]
     distance: Array
+    low_hu: float
     contrast_hu: float
+
+    @property
+    def high_contrast(self) -> bool:
+        """Whether it is the border of skin, lung or gas."""
+        return HIGH_CONTRAST_HU[0] <= self.contrast_hu <= HIGH_CONTRAST_HU[1]
+
+    @property
+    def low_contrast(self) -> bool:
+        """Whether it is the border of fat and soft tissue; couches and clothes have a darker side of air."""
+        return LOW_CONTRAST_HU[0] <= self.contrast_hu <= LOW_CONTRAST_HU[1] and self.low_hu > FAT_HU
 
 
 def find_edges(image: NDArray[np.float32], *, spacing_mm: float, z: int = 0) -> list[Edge]:
@@ -94,7 +113,7 @@ def _edge(
     expected = base + height * ndtr(distance / np.hypot(sigma, _GRADIENT_MM))
     if not sharp or np.sqrt(np.mean((even - expected) ** 2)) > _UNEVEN / 2 * contrast:
         return None
-    return Edge(z, rows, columns, distance, float(height))
+    return Edge(z, rows, columns, distance, float(base), float(height))
 
 
 def _fit(values: Array, u: Array, v: Array, start: Array) -> Array:

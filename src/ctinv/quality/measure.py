@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.quality.edges import HIGH_CONTRAST_HU, LOW_CONTRAST_HU, Edge, edge_spread, find_edges, rise_mm
+from ctinv.quality.edges import Edge, edge_spread, find_edges, rise_mm
 from ctinv.quality.fidelity import HOUNSFIELD, Scale, fidelity
 from ctinv.quality.noise import NoisePower, Square, flat_squares, noise_power, nps_distance
 
@@ -62,11 +62,8 @@ def find_places(
         squares += flat_squares(image, SQUARE_PIXELS, spacing_mm=spacing_mm, tissue=scale.tissue, z=z)
         edges += find_edges(image, spacing_mm=spacing_mm, z=z)
     squares = sorted(squares, key=lambda square: square.roughness_hu)[:MOST_SQUARES]
-    by_contrast = (
-        [edge for edge in edges if least <= edge.contrast_hu <= most]
-        for least, most in (HIGH_CONTRAST_HU, LOW_CONTRAST_HU)
-    )
-    return Places(squares, *by_contrast)
+    high, low = [edge for edge in edges if edge.high_contrast], [edge for edge in edges if edge.low_contrast]
+    return Places(squares, high, low)
 
 
 class _Reading:

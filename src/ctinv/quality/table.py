@@ -23,7 +23,7 @@ SSIM (Gaussian window, σ 1.5) over whole slices clipped to −1000…1000 HU, d
 standard deviation in the flattest soft-tissue squares of 32 x 32 pixels, without their quadratic trend. NPS mean and
 peak: frequency of the noise power spectrum in these squares over that of the full dose (below 1: blotchier). NPS
 distance: mean |log10| of the ratio of both spectra (0: the same noise). Edge: 10-90 % rise over that of the full dose
-(above 1: blurred) for lung, skin and bone (at least 400 HU), and for fat beside soft tissue (80 to 250 HU). Vessels
+(above 1: blurred) for skin, lung and gas (at least 400 HU), and for fat beside soft tissue (80 to 250 HU). Vessels
 too small to be left out count as noise of low frequency."""
 
 
