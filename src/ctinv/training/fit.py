@@ -33,6 +33,7 @@ class Turn:
         optimizer: Over the module's parameters; its learning rate now is the one that the schedule scales.
         loss: (batch, random generator) to a scalar.
         repeats: How often the turn is taken in a step, on the same batch.
+        begins: Complete steps after which the turn is first taken, so that a critic can learn before anyone listens to it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Turn:
     optimizer: torch.optim.Optimizer
     loss: Loss
     repeats: int = 1
+    begins: int = 0
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def fit(
         # A copy of now counts as good once this step's losses prove finite.
         candidate = _LastGood.of(step, turns, ema) if step - good.step >= keep_every else good
         for turn, rate in zip(turns, rates, strict=True):
+            if step < turn.begins:
+                continue
             _freeze_others(turns, turn)
             for group, base in zip(turn.optimizer.param_groups, rate, strict=True):
                 group["initial_lr"], group["lr"] = base, base * factor

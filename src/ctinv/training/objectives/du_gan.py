@@ -33,6 +33,8 @@ class DuGan:
         cutmix_probability: Probability of a mixture in a step.
         channels: Filters of the discriminators' first level; 64 as published.
         depth: Halvings in the discriminators; 6 as published.
+        critic_scale: HU that the discriminators see as 1; 0 for the network's own unit.
+        critic_lead: Steps in which the discriminators learn alone.
         discriminator_rate: Learning rate of the discriminators in units of the denoiser's.
 
     References:
@@ -49,6 +51,8 @@ class DuGan:
     channels: int = 64
     depth: int = 6
     discriminator_rate: float = 1.0
+    critic_scale: float = 0.0
+    critic_lead: int = 0
 
     @property
     def title(self) -> str:
@@ -89,7 +93,7 @@ class DuGan:
             )
             for name, judge, domain in zip(("image critic", "edge critic"), judges, domains, strict=True)
         ]
-        return [*turns, Turn("denoiser", network, setting.adam(network), denoise)]
+        return [*turns, Turn("denoiser", network, setting.adam(network), denoise, begins=self.critic_lead)]
 
     def _judging(
         self, network: nn.Module, judge: nn.Module, domain: Callable[[Tensor], Tensor], setting: Setting
@@ -98,8 +102,8 @@ class DuGan:
 
         def loss(batch: Batch, generator: torch.Generator) -> Tensor:
             with torch.no_grad():
-                fake = domain(setting.inner(network(batch[0])))
-            real, noisy = domain(setting.inner(batch[1])), domain(setting.inner(batch[0]))
+                fake = domain(setting.judged(network(batch[0]), self.critic_scale))
+            real, noisy = (domain(setting.judged(batch[side], self.critic_scale)) for side in (1, 0))
             of_real, of_fake = judge(real), judge(fake)
             total = (
                 least_squares(of_real, 1.0) + least_squares(of_fake, 0.0) + least_squares(judge(noisy), 0.0)

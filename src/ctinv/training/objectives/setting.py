@@ -39,6 +39,13 @@ class Setting:
         kept = slice(self.margin, -self.margin or None)
         return image[..., kept, kept]
 
+    def judged(self, image: Tensor, scale: float) -> Tensor:
+        """An image in the unit of a critic, where ``scale`` HU are 1; 0 keeps the network's unit.
+
+        In that unit noise is a hundredth of anatomy, and a critic that may not be steep is blind to it.
+        """
+        return self.inner(image) * (self.std / scale) if scale else self.inner(image)
+
     def adam(
         self, module: nn.Module, *, factor: float = 1.0, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Adam:

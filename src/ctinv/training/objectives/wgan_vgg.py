@@ -27,6 +27,8 @@ class WganVgg:
         critic_steps: Turns of the critic before each of the denoiser.
         critic_channels: Filters of the critic's first layers; 64 as published.
         critic_rate: Learning rate of the critic in units of the denoiser's.
+        critic_scale: HU that the critic sees as 1; 0 for the network's own unit.
+        critic_lead: Steps in which the critic learns alone.
         feature_weights: File of the VGG; empty for the default one, see `features.read_features`.
 
     References:
@@ -40,6 +42,8 @@ class WganVgg:
     critic_steps: int = 4
     critic_channels: int = 64
     critic_rate: float = 1.0
+    critic_scale: float = 0.0
+    critic_lead: int = 0
     feature_weights: str = ""
 
     @property
@@ -56,17 +60,18 @@ class WganVgg:
 
         def judge(batch: Batch, generator: torch.Generator) -> Tensor:
             with torch.no_grad():
-                fake = setting.inner(network(batch[0]))
-            real = setting.inner(batch[1])
+                fake = setting.judged(network(batch[0]), self.critic_scale)
+            real = setting.judged(batch[1], self.critic_scale)
             distance = critic(fake).mean() - critic(real).mean()
             return distance + self.penalty * gradient_penalty(critic, real, fake, generator)
 
         def denoise(batch: Batch, _generator: torch.Generator) -> Tensor:
-            fake, real = setting.inner(network(batch[0])), setting.inner(batch[1])
+            denoised = network(batch[0])
+            fake, real = setting.inner(denoised), setting.inner(batch[1])
             with torch.no_grad():
                 wanted = features(real * setting.std + setting.mean)
             perceptual = nn.functional.mse_loss(features(fake * setting.std + setting.mean), wanted)
-            return self.perceptual * perceptual - critic(fake).mean()
+            return self.perceptual * perceptual - critic(setting.judged(denoised, self.critic_scale)).mean()
 
         betas = (0.5, 0.9)
         return [
@@ -77,7 +82,7 @@ class WganVgg:
                 judge,
                 self.critic_steps,
             ),
-            Turn("denoiser", network, setting.adam(network, betas=betas), denoise),
+            Turn("denoiser", network, setting.adam(network, betas=betas), denoise, begins=self.critic_lead),
         ]
 
 
