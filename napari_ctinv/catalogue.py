@@ -21,6 +21,8 @@ def shipped_denoisers() -> list[str]:
 def taps_of(denoiser: str | Path) -> list[str]:
     """Taps of a shipped denoiser or of a bundle folder, ``"output"`` first because it is the usual choice.
 
+    Of a file of weights or an ONNX file only the two ends are known before it is loaded.
+
     Raises:
         ModelError: The bundle cannot be read.
     """
@@ -29,11 +31,13 @@ def taps_of(denoiser: str | Path) -> list[str]:
 
 def _metadata(denoiser: str | Path) -> dict[str, Any]:
     folder = bundles_folder() / denoiser if str(denoiser) in shipped_denoisers() else Path(denoiser)
+    if folder.is_file():
+        return {}
     try:
         metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise ModelError(
-            f"{folder.name!r} is no denoiser bundle: it has no configs/metadata.json; choose another folder."
+            f"{folder.name!r} is no file and no bundle, as it has no configs/metadata.json; choose another."
         ) from None
     return metadata if isinstance(metadata, dict) else {}
 

@@ -28,8 +28,11 @@ def path_edit(label: str, mode: FileDialogMode, tooltip: str) -> FileEdit:
 
 
 def bundle_edit() -> FileEdit:
-    """A folder with a denoiser of the user's own; it goes before the shipped ones."""
-    tooltip = "folder of a MONAI bundle with your own denoiser; leave empty to use the one above"
+    """A denoiser of the user's own; it goes before the shipped ones."""
+    tooltip = (
+        "your own denoiser: folder of a MONAI bundle, or the typed path of a .safetensors, .pt or .onnx file, with "
+        "its card beside it; leave empty to use the one above"
+    )
     return path_edit("or bundle", FileDialogMode.EXISTING_DIRECTORY, tooltip)
 
 

@@ -31,7 +31,8 @@ def test_info_of_a_scan_shows_its_grid_and_no_path(ctinv: Run, scan: Path) -> No
 def test_info_of_a_bundle_lists_its_taps(ctinv: Run, bundle: Path) -> None:
     facts = ctinv("info", bundle, "--json").json
     assert (facts["kind"], facts["name"]) == ("denoiser", "small")
-    assert facts["taps"] == ["input", "conv1", "output"]
+    assert list(facts["taps"]) == ["input", "conv1", "output"]
+    assert facts["taps"]["conv1"] == {"shape": [6, 512, 512], "receptive_radius": 4}
 
 
 @pytest.mark.parametrize("ending", [".npy", ".nii.gz", ""])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctinv.cli.progress import Report
-from ctinv.errors import CtinvError, ModelError
+from ctinv.errors import ModelError
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -70,9 +70,9 @@ def find_denoiser(
         found = load(source, network=network, card=card, trust=trust)
     if sorted(found.weights_sha256.values()) != sorted(weights_sha256.values()):
         same_file = set(found.weights_sha256.values()) & set(weights_sha256.values())
-        what = "convention" if same_file else "weights"
+        what = "convention of {} is not that" if same_file else "weights of {} are not those"
         raise ModelError(
-            f"the {what} of {found.name} are not those the study was made with; name another network or its card."
+            f"the {what.format(found.name)} the study was made with; name another network or its card."
         )
     return found
 
@@ -151,7 +151,7 @@ def _shape(denoiser: Denoiser, tap: str) -> tuple[int, ...] | None:
     try:
         with torch.inference_mode():
             return tuple(copy.deepcopy(denoiser).to("meta").activation(image, tap).shape[1:])
-    except (CtinvError, RuntimeError, NotImplementedError):
+    except Exception:  # a foreign network may raise anything
         return None
 
 
@@ -164,6 +164,6 @@ def _flops(denoiser: Denoiser) -> float | None:
     try:
         with torch.inference_mode(), FlopCounterMode(display=False) as counter:
             copy.deepcopy(denoiser).to("meta")(image)
-    except (CtinvError, RuntimeError, NotImplementedError):
+    except Exception:  # a foreign network may raise anything
         return None
     return counter.get_total_flops() / FLOPS_SIDE**2 * 1e6

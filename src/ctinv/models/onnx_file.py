@@ -109,7 +109,7 @@ def load_onnx(content: bytes, name: str) -> nn.Module:
         ModelError: It is damaged, refers to other files, or uses an operation that is not known here.
     """
     if importlib.util.find_spec("onnx") is None:
-        raise ModelError(f"{name} needs the package onnx; install it with: pip install 'napari-ctinv[onnx]'")
+        raise ModelError(f"{name} needs the package onnx; pip install 'napari-ctinv[onnx]' brings it.")
     import onnx
     from google.protobuf.message import DecodeError
 

@@ -38,7 +38,7 @@ def load_torchscript(content: bytes, name: str, *, trust: str | None) -> nn.Modu
     found = sha256(content)
     if trust is None:
         raise ModelError(
-            f"{name} is TorchScript, which can run code when it is loaded; if you trust its author: --trust {found}"
+            f"{name} is TorchScript, which can run code when it is loaded; if you trust its author: --trust {found}."
         )
     if re.fullmatch(r"[0-9a-f]{64}", trust.lower()) is None:
         raise ModelError("trust must be the sha256 of the file, 64 hexadecimal digits.")

@@ -70,8 +70,8 @@ def _of_registry(payload: Any, name: str) -> Filled:
             alike = "; DUGAN has the same layers" if target in _ALIKE else ""
             return network, target, None, (f"recognised as {target} by the tensors' names and shapes{alike}",)
     raise ModelError(
-        f"the tensors of {name} are those of no known network; say its class, --network or network in a card: "
-        f"{', '.join(NETWORKS)} or monai.networks.nets.…"
+        f"the tensors of {name} are those of no network of this package at its published size; say its class, --network "
+        "or network in a card, docs/networks.md."
     )
 
 
