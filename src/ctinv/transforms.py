@@ -42,11 +42,16 @@ class _Sampler(Protocol):
     def sample(self, volume: Volume, box: Box, *, n: int, seed: int) -> Any: ...
 
 
-def to_volume(image: Tensor | NDArray[Any]) -> Volume:
-    """A channel-first image in HU as a volume; see the module for the axis order.
+def to_volume(image: Tensor | NDArray[Any], *, modality: str = "CT", unit: str = "") -> Volume:
+    """A channel-first image as a volume; see the module for the axis order.
+
+    Args:
+        image: (1, …) in HU, or in the unit of another modality.
+        modality: ``"CT"``, ``"MR"`` or ``"PT"``; an image does not say.
+        unit: Unit of the values, that of the modality by default.
 
     Raises:
-        InputError: There is more than one channel, or not two or three spatial axes.
+        InputError: There is more than one channel, or not two or three spatial axes, or the modality is unknown.
     """
     if image.ndim not in (3, 4) or image.shape[0] != 1:
         raise InputError(f"expected one channel and 2 or 3 axes, (1, …), got shape {tuple(image.shape)}.")
@@ -57,7 +62,8 @@ def to_volume(image: Tensor | NDArray[Any]) -> Volume:
         hu = np.ascontiguousarray(hu.T)  # (x, y[, z]) to ([z,] y, x)
         affine = _LPS_RAS @ _full_affine(image.affine.detach().cpu().numpy()) @ _ZYX_XYZ
     hu = hu if hu.ndim == 3 else hu[None]
-    return Volume(hu=hu, affine=affine, uid="sha256:" + hashlib.sha256(hu.tobytes()).hexdigest())
+    uid = "sha256:" + hashlib.sha256(hu.tobytes()).hexdigest()
+    return Volume(hu=hu, affine=affine, uid=uid, modality=modality, unit=unit)
 
 
 def from_volume(volume: Volume, like: Tensor | NDArray[Any]) -> Tensor | NDArray[np.float32]:
@@ -168,6 +174,7 @@ class SampleInvariancesd(MapTransform):
         sampler: An `InvarianceSampler`, or anything with its ``sample``.
         box: The region, in (z, y, x) voxels of the volume (for a MetaTensor: z is its last axis, x its
             first).
+        modality: Of the scans, ``"CT"``, ``"MR"`` or ``"PT"``.
         n: Samples.
         seed: Seed of the noise.
         output_postfix: Samples go to ``<key>_<postfix>``, of shape (n, y, x), or (n, x, y[, 1]) with the
@@ -181,19 +188,21 @@ class SampleInvariancesd(MapTransform):
         sampler: _Sampler,
         box: Box,
         *,
+        modality: str = "CT",
         n: int = 250,
         seed: int = 0,
         output_postfix: str = "invariances",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.sampler, self.box, self.n, self.seed, self.output_postfix = sampler, box, n, seed, output_postfix
+        self.sampler, self.box, self.modality = sampler, box, modality
+        self.n, self.seed, self.output_postfix = n, seed, output_postfix
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add samples and certificates for each key."""
         output = dict(data)
         for key in self.key_iterator(dict(data)):
-            image, volume = output[key], to_volume(output[key])
+            image, volume = output[key], to_volume(output[key], modality=self.modality)
             samples = self.sampler.sample(volume, self.box, n=self.n, seed=self.seed)
             region = volume[self.box]
             images = [from_volume(region.with_hu(x[0][None]), image) for x in np.asarray(samples.x_tilde)]

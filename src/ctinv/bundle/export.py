@@ -81,6 +81,7 @@ def export_bundle(
         "name": name,
         "mean_hu": mean,
         "std_hu": std,
+        **_images(training),
         "taps": dict(taps),
         "weights_sha256": {key: hashlib.sha256(content).hexdigest() for key, content in files.items()},
         "training": _training_facts(training),
@@ -140,6 +141,12 @@ def export_run(
         beside=beside,
         version=version,
     )
+
+
+def _images(training: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Unit and number of slices of the images that the network takes, as its training had them."""
+    config = {} if training is None else training["config"]
+    return {"unit": config.get("unit", "HU"), "slices": config.get("slices", 1)}
 
 
 def _training_facts(training: Mapping[str, Any] | None) -> dict[str, Any]:
