@@ -24,7 +24,7 @@ class Validation:
 
     Attributes:
         rmse: RMSE over the body, root mean square over slices, in HU or the image's own unit.
-        texture: Mean |log10| of the ratio of noise powers, denoised to full dose, over bands above 0.1 cycles per pixel.
+        texture: Σ|P_denoised − P_full| / ΣP_full of the noise powers in bands above 0.1 cycles per pixel.
         preview: (3, H, W) HU: low dose, denoised and full dose of the first slice.
     """
 
@@ -67,7 +67,7 @@ def validate(
                 preview = np.stack([low[slices // 2], denoised, full])
     network.train()
     of_denoised, of_full = np.sum(powers, axis=0)
-    texture = float(np.mean(np.abs(np.log10(of_denoised / of_full)))) if of_full.all() else float("nan")
+    texture = float(np.abs(of_denoised - of_full).sum() / of_full.sum()) if of_full.any() else float("nan")
     assert preview is not None
     return Validation(float(np.sqrt(np.nanmean(squares))), texture, preview)
 

@@ -34,6 +34,7 @@ class DuGan:
         channels: Filters of the discriminators' first level; 64 as published.
         depth: Halvings in the discriminators; 6 as published.
         critic_scale: HU that the discriminators see as 1; 0 for the network's own unit.
+        critic_detail: σ in pixels of the blur that is taken from what they see; 0 for the whole image.
         critic_lead: Steps in which the discriminators learn alone.
         discriminator_rate: Learning rate of the discriminators in units of the denoiser's.
 
@@ -52,6 +53,7 @@ class DuGan:
     depth: int = 6
     discriminator_rate: float = 1.0
     critic_scale: float = 0.0
+    critic_detail: float = 0.0
     critic_lead: int = 0
 
     @property
@@ -72,10 +74,12 @@ class DuGan:
         domains = (_same, edges)
 
         def denoise(batch: Batch, _generator: torch.Generator) -> Tensor:
-            fake, real = setting.inner(network(batch[0])), setting.inner(batch[1])
+            denoised = network(batch[0])
+            fake, real = setting.inner(denoised), setting.inner(batch[1])
+            shown = setting.judged(denoised, self.critic_scale, self.critic_detail)
             fooled = sum(
                 (
-                    least_squares(judge(domain(fake)), 1.0)
+                    least_squares(judge(domain(shown)), 1.0)
                     for judge, domain in zip(judges, domains, strict=True)
                 ),
                 start=fake.new_zeros(()),
@@ -102,8 +106,10 @@ class DuGan:
 
         def loss(batch: Batch, generator: torch.Generator) -> Tensor:
             with torch.no_grad():
-                fake = domain(setting.judged(network(batch[0]), self.critic_scale))
-            real, noisy = (domain(setting.judged(batch[side], self.critic_scale)) for side in (1, 0))
+                fake = domain(setting.judged(network(batch[0]), self.critic_scale, self.critic_detail))
+            real, noisy = (
+                domain(setting.judged(batch[side], self.critic_scale, self.critic_detail)) for side in (1, 0)
+            )
             of_real, of_fake = judge(real), judge(fake)
             total = (
                 least_squares(of_real, 1.0) + least_squares(of_fake, 0.0) + least_squares(judge(noisy), 0.0)

@@ -39,15 +39,36 @@ class Setting:
         kept = slice(self.margin, -self.margin or None)
         return image[..., kept, kept]
 
-    def judged(self, image: Tensor, scale: float) -> Tensor:
-        """An image in the unit of a critic, where ``scale`` HU are 1; 0 keeps the network's unit.
+    def judged(self, image: Tensor, scale: float, detail: float = 0.0) -> Tensor:
+        """An image as a critic sees it, without its margins.
 
-        In that unit noise is a hundredth of anatomy, and a critic that may not be steep is blind to it.
+        In the network's unit noise is a hundredth of anatomy, and a critic that may not be steep is blind to it; it plays
+        with brightness instead, which the noise does not change.
+
+        Args:
+            image: (B, 1, P, P) in the network's unit.
+            scale: HU that the critic sees as 1; 0 keeps the network's unit.
+            detail: σ in pixels of the Gaussian whose blur is taken away first; 0 keeps the whole image.
         """
-        return self.inner(image) * (self.std / scale) if scale else self.inner(image)
+        if detail:
+            image = image - _blurred(image, detail)
+        image = self.inner(image)
+        return image * (self.std / scale) if scale else image
 
     def adam(
         self, module: nn.Module, *, factor: float = 1.0, betas: tuple[float, float] = (0.9, 0.999)
     ) -> torch.optim.Adam:
         """Adam over a module, at the run's learning rate times a factor."""
         return torch.optim.Adam(module.parameters(), lr=self.learning_rate * factor, betas=betas)
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    """(B, 1, P, P) convolved with a Gaussian of σ pixels, mirrored at the border."""
+    reach = int(3 * sigma + 0.5)
+    place = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
+    weights = torch.exp(-0.5 * (place / sigma) ** 2)
+    weights = weights / weights.sum()
+    padded = nn.functional.pad(image, (reach, reach, reach, reach), mode="reflect")
+    return nn.functional.conv2d(
+        nn.functional.conv2d(padded, weights[None, None, :, None]), weights[None, None, None]
+    )

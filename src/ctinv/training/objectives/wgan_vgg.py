@@ -28,6 +28,7 @@ class WganVgg:
         critic_channels: Filters of the critic's first layers; 64 as published.
         critic_rate: Learning rate of the critic in units of the denoiser's.
         critic_scale: HU that the critic sees as 1; 0 for the network's own unit.
+        critic_detail: σ in pixels of the blur that is taken from what it sees; 0 for the whole image.
         critic_lead: Steps in which the critic learns alone.
         feature_weights: File of the VGG; empty for the default one, see `features.read_features`.
 
@@ -43,6 +44,7 @@ class WganVgg:
     critic_channels: int = 64
     critic_rate: float = 1.0
     critic_scale: float = 0.0
+    critic_detail: float = 0.0
     critic_lead: int = 0
     feature_weights: str = ""
 
@@ -60,8 +62,8 @@ class WganVgg:
 
         def judge(batch: Batch, generator: torch.Generator) -> Tensor:
             with torch.no_grad():
-                fake = setting.judged(network(batch[0]), self.critic_scale)
-            real = setting.judged(batch[1], self.critic_scale)
+                fake = setting.judged(network(batch[0]), self.critic_scale, self.critic_detail)
+            real = setting.judged(batch[1], self.critic_scale, self.critic_detail)
             distance = critic(fake).mean() - critic(real).mean()
             return distance + self.penalty * gradient_penalty(critic, real, fake, generator)
 
@@ -71,7 +73,10 @@ class WganVgg:
             with torch.no_grad():
                 wanted = features(real * setting.std + setting.mean)
             perceptual = nn.functional.mse_loss(features(fake * setting.std + setting.mean), wanted)
-            return self.perceptual * perceptual - critic(setting.judged(denoised, self.critic_scale)).mean()
+            return (
+                self.perceptual * perceptual
+                - critic(setting.judged(denoised, self.critic_scale, self.critic_detail)).mean()
+            )
 
         betas = (0.5, 0.9)
         return [
