@@ -42,17 +42,18 @@ def model_card(
     """
     size = sum(parameter.numel() for parameter in network.parameters())
     summary = (inspect.getdoc(type(network)) or "").partition("\n\n")[0].replace("\n", " ")
+    unit = about.get("unit", "HU")
     parts = [
-        f"# {about['name']}: a low-dose CT denoiser",
-        f"{summary}\n\n{size:,} parameters, float32. " + " ".join(references(network)),
+        f"# {about['name']}: a denoiser of {'low-dose CT' if unit == 'HU' else 'MR magnitude images'}",
+        f"{summary}\n\nHere: {size:,} parameters, float32. " + " ".join(references(network)),
         "## Use",
         f"""```python
 from ctinv import load_denoiser
 
-denoiser = load_denoiser("{about["name"]}")  # or the path of this folder; HU in, HU out
+denoiser = load_denoiser("{about["name"]}")  # or the path of this folder; {unit} in, {unit} out
 ```
 
-The network sees (HU − ({about["mean_hu"]:g})) / {about["std_hu"]:g}; `load_denoiser` converts, and so do the pre- and
+The network sees (value − ({about["mean_hu"]:g})) / {about["std_hu"]:g}; `load_denoiser` converts, and so do the pre- and
 postprocessing in `configs/inference.json`. Slices are axial, rows towards posterior and columns towards the left
 of the patient. With MONAI (extra `bundle`), every NIfTI file of a folder:
 
@@ -65,9 +66,9 @@ Taps: `input`, {", ".join(f"`{tap}`" for tap in about["taps"])}, `output`.""",
         *(_measured(training, beside or {}) if training else []),
         *([f"## Data\n\n{data_source}"] if data_source else []),
         "## Limits",
-        """A subject for the study of invariances, trained on few patients; not a product, not for diagnosis. The low dose
-is simulated from one scan per patient, whose own noise the full-dose side still carries, so that no denoiser can
-reach an RMSE of 0; real low-dose scans differ. Zero padding: within the receptive-field radius of the image border
+        f"""A subject for the study of invariances, trained on few patients; not a product, not for diagnosis. The {_WORSE[unit == "HU"]}
+is simulated from one scan per patient, whose own noise the other side still carries, so that no denoiser can
+reach an RMSE of 0; real scans differ. Zero padding: within the receptive-field radius of the image border
 the output is not what it would be further inside, and the loss never saw that margin.""",
     ]
     return "\n\n".join(parts) + "\n"
@@ -83,7 +84,9 @@ def _training(training: Mapping[str, Any]) -> str:
     objective = training.get("objective") or "Mean squared error"
     sentences = [
         f"Patients, split by patient: {patients}.",
-        f"Low dose: {config['dose']:.0%} of the scan's dose, inserted in projection space (`ctinv.simulate`).",
+        f"Low dose: {config['dose']:.0%} of the scan's dose, inserted in projection space (`ctinv.simulate`)."
+        if config.get("unit", "HU") == "HU"
+        else "Rician noise was added to the images (`ctinv.simulate`).",
         f"{objective.rstrip('.')}, on patches of {config['patch']}x{config['patch']} pixels without a margin of "
         f"{config['margin']}, batches of {config['batch']}, {training['steps']} steps of Adam, learning rate "
         f"{rates[0]:g} {fall}, seed {config['seed']}.",
@@ -96,6 +99,7 @@ def _training(training: Mapping[str, Any]) -> str:
     return "## Training\n\n" + "\n".join(sentence for sentence in sentences if sentence) + other
 
 
+_WORSE = {True: "low dose", False: "noise"}
 _TARGETS = {
     "independent": "The target is a recorrupted full dose whose noise is independent of the low dose's.",
 }

@@ -20,16 +20,18 @@ def metadata_json(
     about: Mapping[str, Any], network: nn.Module, version: str, data_source: str
 ) -> dict[str, Any]:
     """MONAI's metadata, after its schema of 2024-07-25, with the block ``ctinv`` beside it."""
+    ct = about.get("unit", "HU") == "HU"
+    lowest, highest = (-1024, 3071) if ct else (0, 4095)
     tensor = {
         "type": "image",
-        "format": "hounsfield",
-        "modality": "CT",
+        "format": "hounsfield" if ct else "magnitude",
+        "modality": "CT" if ct else "MR",
         "num_channels": 1,
         "spatial_shape": ["*", "*"],
         "dtype": "float32",
         "value_range": [
-            (-1024 - about["mean_hu"]) / about["std_hu"],
-            (3071 - about["mean_hu"]) / about["std_hu"],
+            (lowest - about["mean_hu"]) / about["std_hu"],
+            (highest - about["mean_hu"]) / about["std_hu"],
         ],
         "is_patch_data": False,
         "channel_def": {"0": "image"},
@@ -48,12 +50,13 @@ def metadata_json(
             "pytorch-ignite": ">=0.5",
             "safetensors": versions["safetensors"],
         },
-        "task": "Denoising of low-dose CT",
-        "description": f"{type(network).__name__}: low-dose to full-dose CT, slice by slice; for study only.",
+        "task": "Denoising of low-dose CT" if ct else "Denoising of MR magnitude images",
+        "description": f"{type(network).__name__}: {'low-dose to full-dose CT' if ct else 'noisy to less noisy MR'}, "
+        "slice by slice; for study only.",
         "authors": "The napari-ctinv developers",
         "copyright": "Copyright (c) 2026, the napari-ctinv developers",
         **({"data_source": data_source} if data_source else {}),
-        "data_type": "CT in Hounsfield units",
+        "data_type": "CT in Hounsfield units" if ct else "MR magnitudes in arbitrary units",
         "intended_use": "Study of what a denoiser ignores. Not for diagnosis.",
         "references": references(network),
         "network_data_format": {
