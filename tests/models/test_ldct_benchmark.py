@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from foreign import HERE, checkpoint
 from torch import nn
 
 from ctinv.denoiser import load_denoiser
+from ctinv.models import ldct_benchmark
 from ctinv.training.start import build
 
 
@@ -66,3 +68,17 @@ def test_bare_weights_of_redcnn_are_not_taken_for_theirs(tmp_path: Path):
     found = load_denoiser(tmp_path / "own.pt", network="REDCNN", card=card)
     assert (found.mean, found.std) == (-350, 500)
     assert not any("ldct" in note for note in found.notes)
+
+
+def test_a_released_file_is_known_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The hash tells DU-GAN from RED-CNN, whatever the layout of the file."""
+    torch.save(
+        {"model_state_dict": build("REDCNN", seed=0, arguments={"channels": 8}).state_dict()},
+        tmp_path / "x.pt",
+    )
+    digest = hashlib.sha256((tmp_path / "x.pt").read_bytes()).hexdigest()
+    monkeypatch.setitem(ldct_benchmark.RELEASED, digest, "dugan")
+    found = load_denoiser(tmp_path / "x.pt")
+    assert type(found.network).__name__ == "DUGAN"
+    assert (found.mean, found.std) == (-542.5458, 502.1851)
+    assert "the released dugan of ldct-benchmark, by its sha256" in found.notes

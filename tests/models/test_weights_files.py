@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,26 @@ def test_the_same_weights_in_another_convention_have_another_hash(network: nn.Mo
     two = load_denoiser(tmp_path / "net.pt", card={**HERE, "mean_hu": -340}).weights_sha256
     assert one["net.pt"] == two["net.pt"]
     assert one["convention"] != two["convention"]
+
+
+def test_archives_and_tensors_that_grow_without_bound_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    packed = tmp_path / "bomb.pt"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bomb/data/0", bytes(21_000_000))
+    assert packed.stat().st_size < 100_000
+    with monkeypatch.context() as patch:
+        patch.setattr("ctinv.models.weights.MAX_WEIGHT_BYTES", 20_000_000)
+        with pytest.raises(ModelError, match=r"bomb\.pt unpacks to more than 20 MB"):
+            load_denoiser(packed, network="CNN10")
+    huge = torch.zeros(1, dtype=torch.float64).expand(10**12)
+    torch.save(
+        {"conv1.weight": huge, **{f"conv{i}.bias": torch.zeros(1) for i in (1, 2, 3)}}, tmp_path / "wide.pt"
+    )
+    with pytest.raises(ModelError, match="another network"):
+        load_denoiser(tmp_path / "wide.pt", network="CNN10")
+    state = build("CNN10", seed=0).state_dict()
+    torch.save({**state, "conv1.weight": huge}, tmp_path / "wide.pt")
+    with pytest.raises(ModelError, match="another shape or type"):
+        load_denoiser(tmp_path / "wide.pt", network="CNN10")

@@ -17,7 +17,7 @@ from ctinv.models.build import build, rebuild_lost_buffers
 from ctinv.models.files import read_bytes, read_object, sha256
 from ctinv.models.literals import Definition
 from ctinv.models.shipped import PICKLED, WEIGHTS
-from ctinv.models.weights import fill, fitting, in_float32, nearest, read_pickled, read_safetensors
+from ctinv.models.weights import fill, fitting, nearest, read_pickled, read_safetensors
 
 CONFIGS = tuple(
     f"{stem}.{kind}" for stem in ("inference", "evaluate", "train") for kind in ("json", "yaml", "yml")
@@ -42,7 +42,7 @@ def read_foreign_bundle(folder: Path) -> tuple[nn.Module, dict[str, str], str]:
     read = read_safetensors if path.name == WEIGHTS else read_pickled
     payload = read(content, path.name)
     tensors = fitting(payload, network) or nearest(payload, network, path.name)
-    fill(network, in_float32(tensors), path.name)
+    fill(network, tensors, path.name, cast=True)
     rebuild_lost_buffers(network, target, arguments)
     note = f"{target} of a MONAI bundle, {config_name} read as data"
     return network, {path.name: sha256(content)}, note

@@ -23,6 +23,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from ctinv.errors import ModelError
+from ctinv.models.files import MAX_WEIGHT_BYTES
 
 State = dict[str, Tensor]
 _NESTED = (
@@ -112,7 +113,12 @@ def is_torchscript(content: bytes) -> bool:
 
 
 def _refuse_programs(content: bytes, name: str) -> None:
+    """Exported programs, and archives that grow beyond all bounds when they are unpacked."""
     entries = _entries(content)
+    if sum(entries.values()) > MAX_WEIGHT_BYTES:
+        raise ModelError(
+            f"{name} unpacks to more than {MAX_WEIGHT_BYTES / 1e6:,.0f} MB; it is no file of weights."
+        )
     if any(
         "exported_program" in entry
         or entry.rsplit("/", 1)[-1] == "archive_format"
@@ -125,13 +131,13 @@ def _refuse_programs(content: bytes, name: str) -> None:
         )
 
 
-def _entries(content: bytes) -> list[str]:
-    """File names of a zip archive; none where it is no archive."""
+def _entries(content: bytes) -> dict[str, int]:
+    """File names of a zip archive and their unpacked bytes; none where it is no archive."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return archive.namelist()
+            return {entry.filename: entry.file_size for entry in archive.infolist()}
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
-        return []
+        return {}
 
 
 def states(payload: Any) -> list[State]:
@@ -189,28 +195,39 @@ def nearest(payload: Any, network: nn.Module, name: str) -> State:
     return found
 
 
-def in_float32(state: Mapping[str, Tensor]) -> State:
-    """The tensors with every floating type turned into float32; whole numbers stay."""
-    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
-
-
-def fill(network: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], name: str, *, cast: bool = False) -> None:
     """Load weights whose names, shapes, types and finiteness are exactly those of the network.
 
+    Args:
+        network: On the meta device.
+        tensors: The weights.
+        name: Of their file, for messages.
+        cast: Other floating types than the network's are turned into it.
+
     Raises:
-        ModelError: They are not.
+        ModelError: They do not fit.
     """
     wanted = network.state_dict()
     for key in sorted(wanted.keys() ^ tensors.keys()):
         side = "lacks" if key in wanted else "has the unknown"
         raise ModelError(f"{name} {side} tensor {key[:60]!r}; the weights belong to another network.")
-    for key, value in wanted.items():
-        if tensors[key].shape != value.shape or tensors[key].dtype != value.dtype:
+    exact = {key: _exact(tensors[key], value, cast) for key, value in wanted.items()}
+    for key, found in exact.items():
+        if found is None:
             raise ModelError(
                 f"the tensor {key[:60]!r} of {name} has another shape or type than the network's."
             )
-        if not bool(torch.isfinite(tensors[key]).all()):
+        if not bool(torch.isfinite(found).all()):
             raise ModelError(
                 f"the tensor {key[:60]!r} of {name} holds NaN or infinite values; get the weights again."
             )
-    network.load_state_dict(tensors, strict=True, assign=True)
+    network.load_state_dict({key: found for key, found in exact.items() if found is not None}, assign=True)
+
+
+def _exact(tensor: Tensor, wanted: Tensor, cast: bool) -> Tensor | None:
+    """The tensor in the wanted shape and type, None where it is not that; a shape is checked before memory is spent."""
+    if tensor.shape != wanted.shape:
+        return None
+    if cast and tensor.is_floating_point() and wanted.is_floating_point():
+        tensor = tensor.to(wanted.dtype)
+    return tensor.contiguous() if tensor.dtype == wanted.dtype else None

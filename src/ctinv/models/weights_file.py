@@ -14,7 +14,7 @@ from ctinv.models.build import build, our_name, rebuild_lost_buffers
 from ctinv.models.card import Card, Convention
 from ctinv.models.convention import LDCT_BENCHMARK
 from ctinv.models.files import sha256
-from ctinv.models.weights import State, fill, fitting, in_float32, nearest, read_pickled, read_safetensors
+from ctinv.models.weights import State, fill, fitting, nearest, read_pickled, read_safetensors
 from ctinv.networks import NETWORKS
 
 Filled = tuple[
@@ -55,7 +55,7 @@ def read_weights_file(path: Path, content: bytes, card: Card) -> Filled:
 def _of_class(target: str, card: Card, payload: Any, name: str) -> Filled:
     network = build(target, card.arguments)
     tensors = fitting(payload, network) or nearest(payload, network, name)
-    fill(network, in_float32(tensors), name)
+    fill(network, tensors, name, cast=True)
     rebuild_lost_buffers(network, target, card.arguments)
     return network, target, None, (f"weights of {target}",)
 
@@ -66,7 +66,7 @@ def _of_registry(payload: Any, name: str) -> Filled:
         network = build(target, {})
         tensors = fitting(payload, network)
         if tensors is not None:
-            fill(network, in_float32(tensors), name)
+            fill(network, tensors, name, cast=True)
             alike = "; DUGAN has the same layers" if target in _ALIKE else ""
             return network, target, None, (f"recognised as {target} by the tensors' names and shapes{alike}",)
     raise ModelError(
@@ -77,7 +77,7 @@ def _of_registry(payload: Any, name: str) -> Filled:
 
 def _filled(target: str, arguments: dict[str, Any], tensors: State, name: str) -> nn.Module:
     network = build(target, arguments)
-    fill(network, in_float32(tensors), name)
+    fill(network, tensors, name, cast=True)
     return network
 
 
