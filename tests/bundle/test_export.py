@@ -22,7 +22,7 @@ from ctinv.networks import NETWORKS
 from ctinv.resources import bundles_folder
 from ctinv.training.start import build
 
-NAMES = ["cnn10", "wganvgg"]
+NAMES = ["cnn10", "dugan32", "resnet32", "mri_cnn10"]
 LPS_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
