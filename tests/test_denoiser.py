@@ -91,18 +91,16 @@ def test_it_stays_frozen_and_in_eval_mode(denoiser: Denoiser, x: torch.Tensor):
     assert gradient.abs().max() > 0  # with respect to the image it is differentiable
 
 
-CT_DENOISERS = tuple(
-    [
-        "cnn10",
-        "cnn10_independent",
-        "wganvgg",
-        "wganvgg_l2",
-        "redcnn32",
-        "dugan32",
-        "resnet32",
-        "t_net",
-        "a_net",
-    ]
+CT_DENOISERS = (
+    "cnn10",
+    "cnn10_independent",
+    "wganvgg",
+    "wganvgg_l2",
+    "redcnn32",
+    "dugan32",
+    "resnet32",
+    "t_net",
+    "a_net",
 )
 
 
