@@ -35,7 +35,9 @@ def small(name: str) -> nn.Module:
                 module.running_mean.normal_(generator=generator)
                 module.running_var.uniform_(0.5, 2.0, generator=generator)
             if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
-                module.weight *= 10.0  # a start makes blocks small, and then the outermost pixels hardly count
+                module.weight *= (
+                    10.0  # a start makes blocks small, and then the outermost pixels hardly count
+                )
     return network
 
 

@@ -102,9 +102,7 @@ def test_a_diverging_run_says_so(folder: Path):
         train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "out")
 
 
-def test_a_run_stops_when_asked_or_when_nothing_gets_better(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_run_stops_when_asked_or_when_nothing_gets_better(folder: Path, monkeypatch: pytest.MonkeyPatch):
     report = train_denoiser(
         folder / "c.toml", data_folder=folder, out=folder / "asked", callback=lambda event: event.step == 3
     )
@@ -116,7 +114,9 @@ def test_a_run_stops_when_asked_or_when_nothing_gets_better(
 
     seen: list[int] = []
     monkeypatch.setattr("ctinv.training.denoise.validate", worse_each_time)
-    text = CONFIG.format(steps=20, rate=1e-3).replace("validate_every = 10", "validate_every = 2\npatience = 3")
+    text = CONFIG.format(steps=20, rate=1e-3).replace(
+        "validate_every = 10", "validate_every = 2\npatience = 3"
+    )
     (folder / "c.toml").write_text(text)
     report = train_denoiser(folder / "c.toml", data_folder=folder, out=folder / "tired")
     assert (report["steps"], report["best"]["step"]) == (8, 2)

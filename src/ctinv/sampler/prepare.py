@@ -61,9 +61,7 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     tolerance = rule.tolerance * found.noise_rms
     factor = _gain(found, wish, tolerance, clock, progress)
     patch = found.clean[region.box.slices][None, None].contiguous()
-    corrector = Corrector(
-        region, factor, factor.noise, patch, rule, found.noise_rms, found.quantum
-    )
+    corrector = Corrector(region, factor, factor.noise, patch, rule, found.noise_rms, found.quantum)
     clock.stage("maps", "mapping lesions")
     setting = _setting(found, corrector)
     clock.stage("")
