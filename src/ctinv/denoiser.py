@@ -77,8 +77,8 @@ class Denoiser(nn.Module):
         self.name = name
         self.mean = float(mean)
         self.std = float(std)
-        self._paths = dict(taps or {})
-        for tap, path in self._paths.items():
+        self.tap_paths = dict(taps or {})
+        for tap, path in self.tap_paths.items():
             if tap in (INPUT, OUTPUT):
                 raise InputError(
                     f"the tap name {tap!r} is reserved; choose another name for the submodule {path!r}."
@@ -93,7 +93,7 @@ class Denoiser(nn.Module):
     @property
     def taps(self) -> tuple[str, ...]:
         """All tap names in the order of the data flow."""
-        return (INPUT, *self._paths, OUTPUT)
+        return (INPUT, *self.tap_paths, OUTPUT)
 
     def check_tap(self, tap: str) -> None:
         """Raise InputError, listing the taps, unless this denoiser has this one."""
@@ -179,7 +179,7 @@ class Denoiser(nn.Module):
         def stop(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
             raise _TapReached(output)
 
-        handle = self.network.get_submodule(self._paths[tap]).register_forward_hook(stop)
+        handle = self.network.get_submodule(self.tap_paths[tap]).register_forward_hook(stop)
         try:
             self.network((x - self.mean) / self.std)
         except _TapReached as reached:
@@ -187,7 +187,7 @@ class Denoiser(nn.Module):
         finally:
             handle.remove()
         raise InputError(
-            f"the layer {self._paths[tap]!r} of {self.name} did not run, so nothing can be tapped there."
+            f"the layer {self.tap_paths[tap]!r} of {self.name} did not run, so nothing can be tapped there."
         )
 
 

@@ -126,20 +126,18 @@ def facts_for_people(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _taps(denoiser: Denoiser, progress: Report) -> dict[str, dict[str, Any]]:
     """Shape (C, H', W') at 512 x 512 and receptive radius in pixels of each tap."""
-    from ctinv.fibre.region import receptive_radius
-    from ctinv.representation import Representation
+    from ctinv.models.reach import receptive_radii
 
+    progress("measuring what each layer sees", math.nan)
+    radii = receptive_radii(denoiser.network, denoiser.tap_paths, slices=denoiser.slices) | {"input": 0}
     found: dict[str, dict[str, Any]] = {}
     for tap in denoiser.taps:
-        progress(f"measuring what {tap} sees", math.nan)
-        shape = _shape(denoiser, tap)
-        radius: int | str = OTHER_GRID
-        if shape is None or shape[-2:] == (SIDE, SIDE):
-            try:
-                radius = receptive_radius(Representation(denoiser, tap), trials=2)
-            except ModelError:
-                radius = WHOLE
-        found[tap] = {"shape": shape, "receptive_radius": radius}
+        shape, radius = _shape(denoiser, tap), radii[tap]
+        same = shape is None or shape[-2:] == (SIDE, SIDE)
+        found[tap] = {
+            "shape": shape,
+            "receptive_radius": (WHOLE if same else OTHER_GRID) if radius is None else radius,
+        }
     return found
 
 
