@@ -69,9 +69,9 @@ def test_siblings_that_differ_are_found(tmp_path: Path):
 
 
 def test_the_shipped_bundles_are_small_licensed_and_of_one_mind():
-    assert shipped() == NAMES
-    assert sum(path.stat().st_size for path in bundles_folder().rglob("*") if path.is_file()) < 2_000_000
-    for name in NAMES:
+    assert set(NAMES) <= set(shipped())
+    assert sum(path.stat().st_size for path in bundles_folder().rglob("*") if path.is_file()) < 30_000_000
+    for name in shipped():
         folder = bundles_folder() / name
         siblings_agree(folder)
         assert find_network(name).name == name
@@ -94,12 +94,12 @@ def test_the_shipped_bundles_are_small_licensed_and_of_one_mind():
 
 
 def test_the_measured_figures_of_the_shipped_bundles_beat_the_input_and_stand_in_the_card():
-    for name in NAMES:
+    for name in shipped():
         folder = bundles_folder() / name
         metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
         card = (folder / "docs" / "README.md").read_text(encoding="utf-8")
         figures = metadata["ctinv"]["training"]["figures"]
-        assert figures.keys() == {"chest_lung2", "abdomen_ts"}
+        assert figures.keys() == ({"brain2"} if name == "mri_cnn10" else {"chest_lung2", "abdomen_ts"})
         for row in figures.values():
             assert row["denoised"]["rmse_hu"] < row["low"]["rmse_hu"]
             assert f"{row['denoised']['rmse_hu']:.2f}" in card
