@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctinv.errors import InputError
+from ctinv.quality import AIR_HU
 
-AIR_HU = -950.0  # between air (-1000 HU and its noise) and aerated lung (about -850 HU)
 Target = Literal["full", "independent"]
 _TRIES = 50
 
