@@ -110,4 +110,4 @@ def test_entry_point_runs_from_another_folder(installed: Path, tmp_path: Path) -
     words = [sys.executable, str(script), "info", "cnn10", "--json"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["taps"] == ["input", "conv1", "conv2", "output"]
+    assert list(json.loads(done.stdout)["taps"]) == ["input", "conv1", "conv2", "output"]
