@@ -17,6 +17,7 @@ from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule
+from ctinv.generators import Scene
 from ctinv.generators.renoise import Renoise
 from ctinv.representation import Representation
 from ctinv.volume import Box
@@ -99,7 +100,8 @@ class LinearGaussian:
         x = region.scan[0, 0].double().numpy().ravel()
         mean = prior_mean + gain @ (a @ (x - prior_mean))
         posterior = prior - gain @ a @ prior
-        return cls(corrector, Renoise(region, noise, patch), prior, mean, (posterior + posterior.T) / 2)
+        generator = Renoise(Scene(region, noise, scan[None], clean, rule.sigma_out_hu))
+        return cls(corrector, generator, prior, mean, (posterior + posterior.T) / 2)
 
     def sample(self, n: int, *, seed: int = 0) -> NDArray[np.float64]:
         """n corrected samples, (n, pixels)."""

@@ -23,6 +23,7 @@ OTHER = {
     "weights_sha256": {"model.safetensors": "cd" * 32},
     "tap": "conv2",
     "generator": "cvae",
+    "generator_sha256": {"flow_output.safetensors": "ef" * 32},
     "tier": "T1",
     "tolerance": 0.289,
     "tolerance_unit": "relative",

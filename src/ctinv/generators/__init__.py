@@ -1,35 +1,35 @@
 """Generators of candidates x_c, one per file, behind one contract (method §5).
 
-To add one: write a class with `candidates` in a file of its own and add its row to `GENERATORS`. A generator only
-proposes; exactness and the certificate are the engine's business, the same for all.
+To add one: write a class with `candidates` in a file of its own and add its row to `GENERATORS`; a trained one is a row of
+`TRAINED` and comes out of a bundle (`ctinv.generators.trained`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
-
-from torch import Tensor
+from pathlib import Path
 
 from ctinv.errors import InputError
-from ctinv.fibre.covariance import SurroundedNoise
-from ctinv.fibre.region import Region
-from ctinv.fibre.rows import RowSeeds
+from ctinv.generators.contract import Domain, Generator, Proposer, Scene, TrainingFree
 from ctinv.generators.renoise import Renoise
+from ctinv.representation import Representation
+
+__all__ = ["GENERATORS", "Domain", "Generator", "Proposer", "Scene", "find_generator"]
+
+GENERATORS: dict[str, type] = {"renoise": Renoise}
+"""Training-free generators: name to a class that takes a `Scene`."""
 
 
-class Generator(Protocol):
-    """Proposes images of one region that might be invariances."""
+def find_generator(source: str | Path, representation: Representation) -> Proposer:
+    """The generator that a request names.
 
-    def candidates(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
-        """One candidate per row, (B, 1, h, w) HU; a row depends on its own number and the seeds only."""
-        ...
+    Args:
+        source: A name of `GENERATORS`.
+        representation: Φ, for which a trained generator must have been made.
 
-
-GENERATORS: dict[str, Callable[[Region, SurroundedNoise, Tensor], Generator]] = {"renoise": Renoise}
-
-
-def check_generator(name: str) -> None:
-    """Raise InputError, listing the generators, unless there is one of this name."""
-    if name not in GENERATORS:
-        raise InputError(f"there is no generator {name!r}; choose one of {', '.join(GENERATORS)}.")
+    Raises:
+        InputError: There is no such generator, or none for this denoiser and tap; the message says which there are.
+    """
+    name = str(source)
+    if name in GENERATORS:
+        return TrainingFree(name, GENERATORS[name])
+    raise InputError(f"there is no generator {name!r}; choose one of {', '.join(GENERATORS)}.")

@@ -21,7 +21,7 @@ from ctinv.fibre.jacobian import Reach, SparseJacobian
 from ctinv.fibre.lesions import lesion_map
 from ctinv.fibre.memory import is_small
 from ctinv.fibre.reach import RULE, take_jacobian
-from ctinv.generators import GENERATORS, Generator
+from ctinv.generators import Generator
 from ctinv.sampler.batch import Setting
 from ctinv.sampler.survey import Clock, Progress, Survey, Wish
 
@@ -68,7 +68,7 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     return Prepared(
         setting,
         corrector,
-        GENERATORS[wish.generator](region, factor.noise, patch),
+        wish.proposer.on(found.scene(factor.noise)),
         found.noise_source,
         clock.seconds,
     )

@@ -10,14 +10,20 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ctinv.errors import InputError
 
 _NOT_IN_KEY = ("n", "device", "versions", "window_source")
 # Fields that came later: at these values they are left out of the key, so that older studies keep theirs.
-_LATER = {"slices": 1, "unit": "HU", "step": 1.0, "window_source": "given"}
+_LATER: dict[str, Any] = {
+    "slices": 1,
+    "unit": "HU",
+    "step": 1.0,
+    "window_source": "given",
+    "generator_sha256": {},
+}
 # Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
 
@@ -53,6 +59,7 @@ class Provenance:
         unit: Unit of the scan; whatever a name calls ``hu`` is in it.
         step: Step q of the scan's stored numbers, by which tier T1 is defined, in its unit.
         window_source: ``"given"``, ``"usual"``, ``"header"`` or ``"percentiles 1 to 99"``.
+        generator_sha256: sha256 of each weight file of a trained generator; empty for the others.
 
     Raises:
         InputError: The series is not a hash, or a value has no JSON form.
@@ -79,6 +86,7 @@ class Provenance:
     unit: str = "HU"
     step: float = 1.0
     window_source: str = "given"
+    generator_sha256: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[0-9a-f]{64}", self.series) is None:
@@ -92,7 +100,7 @@ class Provenance:
             set_field(self, name, float(getattr(self, name)))
         for name in ("seed", "n", "slices"):
             set_field(self, name, int(getattr(self, name)))
-        for name in ("weights_sha256", "noise", "versions"):
+        for name in ("weights_sha256", "generator_sha256", "noise", "versions"):
             set_field(self, name, plain(getattr(self, name)))
 
     def to_json(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from ctinv.denoiser import OUTPUT, Denoiser, pick_device
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
-from ctinv.generators import check_generator
+from ctinv.generators import find_generator
 from ctinv.representation import Representation
 from ctinv.sampler.batch import Batch
 from ctinv.sampler.prepare import Prepared, prepare
@@ -38,7 +39,7 @@ class InvarianceSampler:
     Args:
         denoiser: f. It is moved to the device.
         tap: Layer whose representation must stay, one of ``denoiser.taps``.
-        generator: Name of the generator of candidates.
+        generator: Name of the generator of candidates, or the bundle folder of a trained one.
         tier: Exactness that is asked, ``"T0"`` to ``"T3"``.
         window_hu: Display window width W of tier T2 in the unit of the scan. By default 400 HU for a CT, else that of the
             header or from percentile 1 to 99 of the scan; the provenance says which.
@@ -57,7 +58,7 @@ class InvarianceSampler:
         denoiser: Denoiser,
         *,
         tap: str = OUTPUT,
-        generator: str = "renoise",
+        generator: str | Path = "renoise",
         tier: str = "T2",
         window_hu: float | None = None,
         device: str = "auto",
@@ -66,12 +67,11 @@ class InvarianceSampler:
         memory_budget: int | None = None,
         cache: bool = True,
     ) -> None:
-        Representation(denoiser, tap)
-        check_generator(generator)
+        proposer = find_generator(generator, Representation(denoiser, tap))
         check_tier(tier)
         self.device = pick_device(device)
         self.denoiser = denoiser.to(self.device)
-        self.wish = Wish(tap, generator, tier, window_hu, photons, noise_sigma, memory_budget, cache)
+        self.wish = Wish(tap, proposer, tier, window_hu, photons, noise_sigma, memory_budget, cache)
         self._survey: tuple[_Place, Survey] | None = None
         self._prepared: tuple[_Place, Prepared] | None = None
 
@@ -109,7 +109,8 @@ class InvarianceSampler:
             weights_sha256=self.denoiser.weights_sha256,
             slices=self.denoiser.slices,
             tap=self.wish.tap,
-            generator=self.wish.generator,
+            generator=self.wish.proposer.name,
+            generator_sha256=dict(self.wish.proposer.weights_sha256),
             tier=self.wish.tier,
             tolerance=rule.tolerance,
             tolerance_unit="relative" if rule.relative else volume.unit,

@@ -18,13 +18,14 @@ from torch import Tensor
 from ctinv.denoiser import OUTPUT, Denoiser, slice_stack
 from ctinv.errors import InputError
 from ctinv.fibre.correct import QUANTUM_HU
-from ctinv.fibre.covariance import RING, Covariance, Known
+from ctinv.fibre.covariance import RING, Covariance, Known, SurroundedNoise
 from ctinv.fibre.iterative import MARGIN
 from ctinv.fibre.memory import check_memory, is_dense
 from ctinv.fibre.noise import noise_covariance
 from ctinv.fibre.region import Region, grow
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule, step_of, window_of
+from ctinv.generators import Proposer, Scene
 from ctinv.representation import Representation
 from ctinv.volume import Box, Volume
 
@@ -37,8 +38,8 @@ SMALLEST_REGION = 8
 class Wish:
     """What is asked of a region, apart from how many samples: the arguments of `InvarianceSampler`."""
 
-    tap: str = OUTPUT
-    generator: str = "renoise"
+    tap: str
+    proposer: Proposer
     tier: str = "T2"
     window_hu: float | None = None
     photons: float | None = None
@@ -92,6 +93,16 @@ class Survey:
     quantum: float
     window_source: str
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def scene(self, noise: SurroundedNoise) -> Scene:
+        """What a generator is given."""
+        scan = torch.from_numpy(slice_stack(self.volume.hu, self.region.box.z, self.denoiser.slices))
+        return Scene(self.region, noise, scan.to(self.clean.device), self.clean, self.rule.sigma_out_hu)
+
+    @property
+    def denoiser(self) -> Denoiser:
+        """f."""
+        return self.region.representation.denoiser
 
 
 def survey(
