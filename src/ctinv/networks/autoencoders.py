@@ -3,8 +3,8 @@
     q(z̄ given x, c) = N(μ(x, c), σ²(x, c)),   x̂ = D(z̄, c)
 
 c is f(x), or nothing. All work in normalised units. The *spatial* form has a latent with a grid and runs on slices of any
-size; the *vector* form (`ctinv.networks.vector_autoencoder`) has one latent per patch, as in the papers; the *linear* form is
-a PCA of blocks. What D needs of c is computed once per slice by `trunk` and shared by all samples.
+size; the *vector* form (`ctinv.networks.vector_autoencoder`) has one latent per patch, as in the papers; the *linear* form
+is a PCA of blocks. What D needs of c is computed once per slice by `trunk` and shared by all samples.
 """
 
 from __future__ import annotations

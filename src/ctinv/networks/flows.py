@@ -2,8 +2,8 @@
 
     log p(z̄ given Φ(x)) = log N(t(z̄); 0, I) + log|det ∂t/∂z̄|
 
-One form for latents with a grid, one for latents that are vectors, and one that works on the image itself. Each is a chain of
-activation norm, coupling and permutation on FrEIA; the condition enters every coupling as the embedding H(Φ(x)).
+One form for latents with a grid, one for latents that are vectors, and one that works on the image itself. Each is a chain
+of activation norm, coupling and permutation on FrEIA; the condition enters every coupling as the embedding H(Φ(x)).
 """
 
 from __future__ import annotations

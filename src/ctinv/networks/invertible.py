@@ -11,6 +11,7 @@ its row there.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
@@ -134,7 +135,7 @@ def dense(hidden: int, depth: int = 2) -> Callable[[int, int], nn.Module]:
 
     def build(before: int, after: int) -> nn.Module:
         widths = [before, *[hidden] * depth]
-        inner = [nn.Linear(a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+        inner = [nn.Linear(a, b) for a, b in itertools.pairwise(widths)]
         return _small_last(*inner, nn.Linear(hidden, after))
 
     return build
