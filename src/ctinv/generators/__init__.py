@@ -13,7 +13,7 @@ from ctinv.generators.contract import Domain, Generator, Proposer, Scene, Traini
 from ctinv.generators.renoise import Renoise
 from ctinv.representation import Representation
 
-__all__ = ["GENERATORS", "Domain", "Generator", "Proposer", "Scene", "find_generator"]
+__all__ = ["GENERATORS", "Domain", "Generator", "Proposer", "Scene", "available", "find_generator"]
 
 GENERATORS: dict[str, type] = {"renoise": Renoise}
 """Training-free generators: name to a class that takes a `Scene`."""
@@ -33,3 +33,8 @@ def find_generator(source: str | Path, representation: Representation) -> Propos
     if name in GENERATORS:
         return TrainingFree(name, GENERATORS[name])
     raise InputError(f"there is no generator {name!r}; choose one of {', '.join(GENERATORS)}.")
+
+
+def available(representation: Representation) -> list[str]:
+    """Names of the generators that there are for a denoiser at its tap."""
+    return list(GENERATORS)
