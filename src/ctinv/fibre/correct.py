@@ -11,30 +11,28 @@ exactly so for a linear Φ ("randomise, then optimise"; Bardsley, Solonen, Haari
 
 Started at the scan, e = 0, it is the Matheron swap: range part from x, null part from x_c. Each further step takes out
 what the curvature of Φ left, and the pull towards x_c keeps the spread and χ²/n of the law, which steps straight
-towards z0 would shrink. Only samples that do not arrive so are moved straight towards z0 with backtracking, first by
-the chord, then with the Jacobian taken again and damped; what still does not arrive is reported as not reached.
+towards z0 would shrink. Where the chord stalls, J is taken again at the sample (`ctinv.fibre.approach`); what still does not
+arrive is reported as not reached, with its value and its cost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from ctinv.errors import ModelError
+from ctinv.fibre.approach import Approach, columns
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
-from ctinv.fibre.measure import measure, rms
 from ctinv.fibre.region import Region
-from ctinv.fibre.relinearise import relinearised_step
 from ctinv.fibre.rows import TARGET, RowSeeds
-from ctinv.fibre.tiers import Certificate, TierRule
+from ctinv.fibre.tiers import NONE, Certificate, TierRule, chi2_in_band
 
 QUANTUM_HU = 0.125
-PULLED_STEPS = 4
-STRAIGHT_STEPS = 3
-RELINEARISED_STEPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,28 +71,31 @@ class Corrector:
             seeds: Source of η.
 
         Returns:
-            x̃ (B, 1, h, w) HU, f(x̃) - f(x) on the output box (B, 1, H', W') HU, and one certificate per sample.
+            x̃ (B, 1, h, w) HU, f(x̃) - f(x) on the output box (B, 1, H', W') HU, and one certificate per sample,
+            whether it arrived or not.
+
+        Raises:
+            ModelError: A candidate holds values that are not finite.
         """
-        block = _Block(self, candidates, rows, self._targets(rows, seeds))
-        phases = (
-            (block.pulled, 1 + PULLED_STEPS),
-            (block.straight, STRAIGHT_STEPS),
-            (block.relinearised, RELINEARISED_STEPS),
-        )
-        step = 0
-        for move, most in phases:
-            for _ in range(most):
-                if block.all_passed:
-                    break
-                improved = block.offer(move, step)
-                step += 1
-                if not improved:
-                    break  # this kind of step has nothing more to give
-        return block.x_tilde, block.output_error, block.certificates()
+        if not bool(torch.isfinite(candidates).all()):
+            raise ModelError(
+                "the generator proposed values that are not finite; its weights or this scan do not fit it."
+            )
+        approach = Approach(self, candidates, self._targets(rows, seeds))
+        approach.run()
+        return approach.x_tilde, approach.output_error, self._certificates(approach, rows)
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
         """(B,) χ²/n of (B, 1, h, w) patches given the surroundings."""
-        return self.noise.chi2(_columns(patches - self.clean)) / self.factor.pixels
+        return self.noise.chi2(columns(patches - self.clean)) / self.factor.pixels
+
+    @cached_property
+    def chi2_expected(self) -> float:
+        """χ²/n that the law expects of a sample: that of its mean KJ(x - ŷ), and 1 for each dimension that is free."""
+        residual = columns(self.region.scan - self.clean) - self.noise.mean[:, None]
+        kept = self.factor.gain(self.factor.jacobian.apply(residual)) + self.noise.mean[:, None]
+        free = max(0.0, 1.0 - self.factor.d_eff / self.factor.pixels)
+        return float(self.noise.chi2(kept)[0]) / self.factor.pixels + free
 
     def _targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
         """(m, B) ε·η."""
@@ -104,125 +105,26 @@ class Corrector:
         drawn = torch.from_numpy(seeds.normal(rows, outputs, TARGET)).to(self.region.reference.device)
         return drawn.T * self.factor.tolerance
 
-
-@dataclass(eq=False)
-class _Block:
-    """Candidates on their way: the current iterate of each, and the best one that was fed back."""
-
-    corrector: Corrector
-    candidates: Tensor
-    rows: Sequence[int]
-    targets: Tensor
-    x_tilde: Tensor = field(init=False)
-    output_error: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        raw, _ = self.corrector.region.errors(self.candidates)
-        self.raw_rmse = rms(self.corrector.region, raw)
-        scan = self.corrector.region.scan.expand_as(self.candidates).clone()
-        # The scan itself is the start: it has no error, and it is no sample, so its rank is infinite.
-        self.x_tilde, self.output_error = scan, torch.zeros_like(raw)
-        self.tap_error = torch.zeros(
-            len(scan), *self.corrector.region.reference.shape[1:], device=scan.device
-        )
-        self.rank = torch.full((len(scan),), torch.inf, device=scan.device)
-        self.steps = torch.zeros(len(scan), dtype=torch.int64)
-        self.passed = torch.zeros(len(scan), dtype=torch.bool)
-
-    @property
-    def all_passed(self) -> bool:
-        return bool(self.passed.all())
-
-    def pulled(self, late: Tensor) -> Tensor:
-        """x_c + K (ε·η - e - J(x_c - x̃)): the step towards the law's own point."""
-        factor = self.corrector.factor
-        ahead = _columns(self.candidates[late] - self.x_tilde[late])
-        residual = self.targets[:, late] - _columns(self.tap_error[late]) - factor.jacobian.apply(ahead)
-        return self.candidates[late] + self._images(factor.gain(residual))
-
-    def straight(self, late: Tensor) -> Tensor:
-        """x̃ - K e: the step towards z0 for those that the law's own step does not bring there."""
-        return self.x_tilde[late] - self._images(self.corrector.factor.gain(_columns(self.tap_error[late])))
-
-    def relinearised(self, late: Tensor) -> Tensor:
-        """A damped step towards z0 with J taken again at each sample."""
-        corrector = self.corrector
-        errors = _columns(self.tap_error[late])
-        return relinearised_step(
-            corrector.region, corrector.factor, corrector.noise, self.x_tilde[late], errors
-        )
-
-    def _images(self, columns: Tensor) -> Tensor:
-        return columns.T.reshape(-1, *self.x_tilde.shape[1:])
-
-    def offer(self, move: Callable[[Tensor], Tensor], step: int) -> bool:
-        """Move what has not arrived and feed it back; keep what is nearer, else go half the way, up to three times.
-
-        Returns:
-            Whether any sample came nearer.
-        """
-        improved = False
-        late = torch.nonzero(~self.passed)[:, 0].to(self.x_tilde.device)
-        proposal = move(late)
-        for _ in range(3):
-            proposal = self._rounded(proposal)
-            output, inner = self.corrector.region.errors(proposal)
-            rank = rms(self.corrector.region, inner)
-            better = rank < self.rank[late]
-            improved = improved or bool(better.any())
-            self._keep(late[better], proposal[better], output[better], inner[better], rank[better], step)
-            again = ~better & torch.isfinite(self.rank[late])
-            late, proposal = late[again], proposal[again]
-            if not len(late):
-                break
-            proposal = (proposal + self.x_tilde[late]) / 2
-        return improved
-
-    def _rounded(self, patches: Tensor) -> Tensor:
-        quantum = self.corrector.quantum
-        return torch.round(patches / quantum) * quantum if quantum else patches
-
-    def _keep(
-        self, rows: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor, step: int
-    ) -> None:
-        self.x_tilde[rows], self.output_error[rows], self.tap_error[rows] = proposal, output, inner
-        self.rank[rows] = rank
-        self.steps[rows.cpu()] = step
-        for index in rows.tolist():
-            self.passed[index] = self._met(index)
-
-    def _measures(self, index: int) -> dict[str, float]:
-        corrector = self.corrector
-        return measure(corrector.region, self.output_error[index], self.tap_error[index], corrector.noise_rms)
-
-    def _met(self, index: int) -> bool:
-        rule = self.corrector.rule
-        return bool(torch.isfinite(self.rank[index])) and rule.met(rule.asked, **self._measures(index))
-
-    def certificates(self) -> list[Certificate]:
-        """One certificate per row, whether it arrived or not."""
-        rule = self.corrector.rule
-        unit = 2.0**0.5 * rule.sigma_out_hu
-        chi2 = self.corrector.chi2_per_n(self.x_tilde)
+    def _certificates(self, approach: Approach, rows: Sequence[int]) -> list[Certificate]:
+        unit = 2.0**0.5 * self.rule.sigma_out_hu
+        chi2 = self.chi2_per_n(approach.x_tilde).tolist()
         found = []
-        for index, row in enumerate(self.rows):
-            measures = self._measures(index)
+        for index, row in enumerate(rows):
+            measures, raw = approach.measures(index), float(approach.raw_rmse[index])
             found.append(
                 Certificate(
                     k=int(row),
-                    rmse_hu_raw=float(self.raw_rmse[index]),
-                    nfe_raw=float(self.raw_rmse[index]) / unit,
+                    rmse_hu_raw=raw,
+                    nfe_raw=raw / unit,
                     nfe=measures["rmse_hu"] / unit,
-                    chi2_per_n=float(chi2[index]),
-                    steps=int(self.steps[index]),
-                    tier=rule.best(**measures),
-                    passed=bool(self.passed[index]),
+                    chi2_per_n=chi2[index],
+                    steps=int(approach.steps[index]),
+                    tier=self.rule.best(**measures) if torch.isfinite(approach.rank[index]) else NONE,
+                    passed=bool(approach.passed[index]),
+                    reached=approach.reached(index),
+                    passes=int(approach.passes[index]),
+                    in_band=chi2_in_band(chi2[index], self.chi2_expected),
                     **measures,
                 )
             )
         return found
-
-
-def _columns(images: Tensor) -> Tensor:
-    """(B, C, H, W) images as (C·H·W, B) columns."""
-    return images.reshape(len(images), -1).T

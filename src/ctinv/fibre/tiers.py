@@ -24,6 +24,8 @@ from ctinv.volume import Volume
 
 TIERS = ("T0", "T1", "T2", "T3")
 NONE = "none"
+TARGET_TIER = "target"
+"""Stands in place of a tier where the sample is an image as f should make it: it is not fed back, so no tier applies."""
 
 MAX_T0_HU = 1e-3
 RMSE_T1_HU = 1.0 / math.sqrt(12.0)
@@ -35,9 +37,15 @@ a little, so the limit itself as ε would fail every second sample where little 
 RELATIVE = {"T0": 0.001, "T1": 0.01, "T2": 0.05, "T3": 0.10}
 
 
+SWAP, CHORD, RELINEARISED, NOT_REACHED = "swap", "chord", "relinearised", "not reached"
+WAYS = (SWAP, CHORD, RELINEARISED, NOT_REACHED)
+"""How a sample arrived, the dearest kind of step that it took; or that it did not."""
+UNKNOWN_WAY, NOT_FED_BACK = "unknown", "not fed back"
+
+
 @dataclass(frozen=True)
 class Certificate:
-    """What feeding one sample back has shown.
+    """What feeding one sample back has shown. A sample of the target domain is not fed back: its figures are NaN.
 
     Errors at the output are taken twice, over the region and over the region with its halo of the receptive-field
     radius, and the larger value is kept: a quiet halo cannot dilute an error inside.
@@ -53,8 +61,13 @@ class Certificate:
         error: RMS of Φ(x̃) - Φ(x): HU at the input and output, share of the noise's RMS inside.
         chi2_per_n: (x̃ - ŷ)ᵀC⁻¹(x̃ - ŷ)/n over the region, given the fixed outside.
         steps: Correction steps taken after the swap.
-        tier: Strictest tier met, ``"T0"`` to ``"T3"``, or ``"none"``.
+        tier: Strictest tier met, ``"T0"`` to ``"T3"``, or ``"none"``; ``"target"`` for a sample of the target domain.
         passed: Whether the tier that was asked is met.
+        reached: One of `WAYS`; ``"unknown"`` in older studies, ``"not fed back"`` in the target domain.
+        passes: Times f was evaluated or differentiated for this sample, the feed-back of its candidate included;
+            products with the J at the scan, which all samples share, are none.
+        in_band: Whether χ²/n lies in the band that the law expects (`chi2_in_band`); a sample outside satisfies f, yet
+            does not look like a scan. None where it is not known.
     """
 
     k: int
@@ -69,6 +82,20 @@ class Certificate:
     steps: int
     tier: str
     passed: bool
+    reached: str = UNKNOWN_WAY
+    passes: int = 0
+    in_band: bool | None = None
+
+    @classmethod
+    def of_target(cls, k: int) -> Certificate:
+        """That of a sample of the target domain: nothing was measured."""
+        nan = math.nan
+        figures = dict.fromkeys(
+            ("rmse_hu_raw", "nfe_raw", "rmse_hu", "max_hu", "p99_hu", "nfe", "error"), nan
+        )
+        return cls(
+            k=k, **figures, chi2_per_n=nan, steps=0, tier=TARGET_TIER, passed=False, reached=NOT_FED_BACK
+        )
 
     @property
     def is_invariance(self) -> bool:
@@ -134,6 +161,18 @@ class TierRule:
             if self.met(tier, error=error, rmse_hu=rmse_hu, max_hu=max_hu, p99_hu=p99_hu):
                 return tier
         return NONE
+
+
+CHI2_BAND = (0.5, 2.0)
+"""χ²/n of a sample as a multiple of what the law expects. Its standard deviation is at most √(2/n), 0.18 in the smallest
+region of 8 x 8: the band is wide on purpose, so that only what no scanner makes lies outside."""
+
+
+def chi2_in_band(chi2_per_n: float, expected: float) -> bool | None:
+    """Whether χ²/n is what the law expects, within `CHI2_BAND`; None where the expectation is not known."""
+    if not (math.isfinite(chi2_per_n) and expected > 0):
+        return None
+    return CHI2_BAND[0] * expected <= chi2_per_n <= CHI2_BAND[1] * expected
 
 
 CT_WINDOW_HU = 400.0
