@@ -9,67 +9,20 @@ is a PCA of blocks. What D needs of c is computed once per slice by `trunk` and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from monai.networks.blocks import ResidualUnit, SubpixelUpsample
 from torch import Tensor, nn
 
-_LOWEST_LOG_VARIANCE, _HIGHEST_LOG_VARIANCE = -12.0, 6.0
-_START_LOG_VARIANCE = -4.0
+from ctinv.networks.autoencoder import (
+    HIGHEST_LOG_VARIANCE,
+    LOWEST_LOG_VARIANCE,
+    START_LOG_VARIANCE,
+    Autoencoder,
+    Posterior,
+)
+
 _HEAD = 12  # channels at full resolution
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """q(z̄ given x, c), a diagonal Gaussian.
-
-    Attributes:
-        mean, log_variance: (B, L, …).
-    """
-
-    mean: Tensor
-    log_variance: Tensor
-
-    def draw(self, generator: torch.Generator | None = None) -> Tensor:
-        """One z̄ per image."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
-        return self.mean + noise * (0.5 * self.log_variance).exp()
-
-    def kl(self) -> Tensor:
-        """KL(q ‖ N(0, I)) in nats, (B,)."""
-        part = self.mean.square() + self.log_variance.exp() - 1.0 - self.log_variance
-        return 0.5 * part.flatten(1).sum(1)
-
-
-class Autoencoder(nn.Module):
-    """What all autoencoders share.
-
-    Attributes:
-        conditional: Whether E and D see c = f(x).
-        factor: Image pixels per pixel of the latent along one side.
-        latent: L, channels of z̄.
-    """
-
-    conditional: bool
-    factor: int
-    latent: int
-
-    def initialise(self, x: Tensor, c: Tensor | None) -> None:
-        """Start from data: (B, 1, H, W) images and conditions."""
-
-    def encode(self, x: Tensor, c: Tensor | None) -> Posterior:
-        """E: (B, 1, H, W) image and condition to q(z̄)."""
-        raise NotImplementedError
-
-    def trunk(self, c: Tensor | None) -> Tensor | None:
-        """What D needs of c, once per slice: (1 or B, 1, H, W) to features; None without a condition."""
-        raise NotImplementedError
-
-    def decode(self, z: Tensor, c: Tensor | None, trunk: Tensor | None) -> Tensor:
-        """D: (B, L, …) latents to (B, 1, H, W); c and trunk may be those of one slice for all samples."""
-        raise NotImplementedError
 
 
 class LinearAutoencoder(Autoencoder):
@@ -107,7 +60,7 @@ class LinearAutoencoder(Autoencoder):
         """The components, without noise."""
         images = x - c if c is not None and self.conditional else x
         z = F.conv2d(images - self.mean, self.basis, stride=self.factor) / self.deviation
-        return Posterior(z, torch.full_like(z, _LOWEST_LOG_VARIANCE))
+        return Posterior(z, torch.full_like(z, LOWEST_LOG_VARIANCE))
 
     def trunk(self, c: Tensor | None) -> Tensor | None:
         """Nothing is computed."""
@@ -166,7 +119,7 @@ class SpatialAutoencoder(Autoencoder):
                 assert layer.bias is not None
                 layer.bias.zero_()
             assert self.moments.bias is not None
-            self.moments.bias[latent:] = _START_LOG_VARIANCE
+            self.moments.bias[latent:] = START_LOG_VARIANCE
 
     @torch.no_grad()
     def initialise(self, x: Tensor, c: Tensor | None) -> None:
@@ -183,7 +136,7 @@ class SpatialAutoencoder(Autoencoder):
             seen, linear = torch.cat([x, c.expand_as(x)], dim=1), x - c
         hidden = self.encoder(self.enter(F.pixel_unshuffle(seen, self.factor)))
         mean, log_variance = self.moments(F.silu(hidden)).chunk(2, dim=1)
-        bounded = log_variance.clamp(_LOWEST_LOG_VARIANCE, _HIGHEST_LOG_VARIANCE)
+        bounded = log_variance.clamp(LOWEST_LOG_VARIANCE, HIGHEST_LOG_VARIANCE)
         return Posterior(mean + self.linear_in(linear), bounded)
 
     def trunk(self, c: Tensor | None) -> Tensor | None:

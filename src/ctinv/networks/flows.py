@@ -64,14 +64,24 @@ class SpatialFlow(Flow):
 class VectorFlow(Flow):
     """The flow of one vector per patch, the papers' form.
 
+    With ``depth=3, separate=True`` it has the published size: 125,988,864 weights in the chain, the very number, and
+    11,143,360 in the embedding (published 11,144,320, with an activation norm where here is a bias). The published
+    invertible leaky ReLU is left out: its log-determinant is taken as 0, which is wrong, and ECCV 2020 has none.
+
     Args:
         latent: L, length of z̄; 256 as published.
         channels: C of Φ(x).
         size: Edge of Φ(x) in pixels.
-        blocks, hidden, depth: Couplings, width and hidden layers of their subnetworks; 12, 1024 and 2 as published.
+        blocks, hidden, depth: Couplings, width and hidden layers of their subnetworks; 12, 1024 and 3 as published.
         features: E, length of the embedding; 256 as published.
         width: Filters of the embedding's first layer; 64 as published.
+        separate: Whether scale and shift come out of networks of their own, as published; one for both is half the size.
         seed: Of the permutations.
+
+    References:
+        Rombach, Esser and Ommer, Making sense of CNNs, ECCV 2020, arXiv 2008.01777.
+        Eulig et al., Reconstructing and analyzing the invariances of low-dose CT image denoising networks, Med. Phys. 52(1),
+        2025, doi 10.1002/mp.17413.
     """
 
     def __init__(
@@ -85,6 +95,7 @@ class VectorFlow(Flow):
         depth: int = 2,
         features: int = 256,
         width: int = 64,
+        separate: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -92,7 +103,7 @@ class VectorFlow(Flow):
         self.embedding = VectorEmbedding(channels, features, size=size, width=width)
         self.chain = SequenceINN(latent)
         for number in range(blocks):
-            _append(self.chain, 0, (features,), dense(hidden, depth), seed + number)
+            _append(self.chain, 0, (features,), dense(hidden, depth), seed + number, separate=separate)
 
     def embed(self, phi: Tensor) -> Embedded:
         """(B, C, P, P) to one tensor (B, E)."""
@@ -223,10 +234,18 @@ class GaussianFlow(Flow):
         return F.pixel_unshuffle(self.standardise(phi), self.ratio)
 
 
-def _append(chain: SequenceINN, condition: int, shape: tuple[int, ...], subnet: object, seed: int) -> None:
+def _append(
+    chain: SequenceINN,
+    condition: int,
+    shape: tuple[int, ...],
+    subnet: object,
+    seed: int,
+    *,
+    separate: bool = False,
+) -> None:
     """One step of a flow: activation norm, coupling, permutation."""
     chain.append(ActNorm)
-    chain.append(coupling, cond=condition, cond_shape=shape, subnet=subnet)
+    chain.append(coupling, cond=condition, cond_shape=shape, subnet=subnet, separate=separate)
     chain.append(Permute, seed=seed)
 
 

@@ -69,7 +69,7 @@ class Permute(modules.InvertibleModule):
 
     def __init__(self, dims_in: Dims, dims_c: Dims | None = None, *, seed: int = 0) -> None:
         super().__init__(dims_in, dims_c)
-        order = torch.randperm(dims_in[0][0], generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(dims_in[0][0], generator=torch.Generator().manual_seed(seed), device="cpu")
         self.register_buffer("order", order)
         self.register_buffer("back", torch.argsort(order))
 
@@ -105,16 +105,24 @@ class Haar(modules.HaarDownsampling):
 
 
 def coupling(
-    dims_in: Dims, dims_c: Dims | None = None, *, subnet: Callable[[int, int], nn.Module]
-) -> modules.GLOWCouplingBlock:
+    dims_in: Dims,
+    dims_c: Dims | None = None,
+    *,
+    subnet: Callable[[int, int], nn.Module],
+    separate: bool = False,
+) -> modules.InvertibleModule:
     """A double affine coupling with soft clamp: x̂2 = x2·e^s1(x1) + t1(x1), then x̂1 likewise from x̂2.
+
+    Args:
+        dims_in, dims_c: As for every FrEIA module.
+        subnet: From the numbers of channels before and after to a network.
+        separate: Whether s and t come out of networks of their own, not out of one.
 
     References:
         Dinh et al., Density estimation using Real NVP, ICLR 2017; Ardizzone et al., arXiv 1907.02392 (conditional).
     """
-    return modules.GLOWCouplingBlock(
-        dims_in, dims_c or [], subnet_constructor=subnet, clamp=CLAMP, clamp_activation="TANH"
-    )
+    block = modules.RNVPCouplingBlock if separate else modules.GLOWCouplingBlock
+    return block(dims_in, dims_c or [], subnet_constructor=subnet, clamp=CLAMP, clamp_activation="TANH")
 
 
 def convolutional(hidden: int) -> Callable[[int, int], nn.Module]:
