@@ -21,6 +21,7 @@ from ctinv.networks.autoencoder import (
     Autoencoder,
     Posterior,
 )
+from ctinv.networks.vector_autoencoder import VectorAutoencoder
 
 _HEAD = 12  # channels at full resolution
 
@@ -186,6 +187,7 @@ def _units(channels: int, depth: int) -> nn.Sequential:
 
 AUTOENCODERS: dict[str, type[Autoencoder]] = {
     "SpatialAutoencoder": SpatialAutoencoder,
+    "VectorAutoencoder": VectorAutoencoder,
     "LinearAutoencoder": LinearAutoencoder,
 }
 """Every autoencoder, by the name that a bundle gives."""
