@@ -1,0 +1,138 @@
+"""The scoreboard as Markdown: one row per generator, a second table per patient, and who is best at what."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ctinv.errors import InputError
+from ctinv.scoreboard.results import write_text
+from ctinv.scoreboard.summary import ASKED, COLUMNS, Record, at_tier, grouped, mean, winners
+
+BEGIN, END = "<!-- scoreboard -->", "<!-- /scoreboard -->"
+NO_FIGURE, PARTLY = "-", "*"
+SHOWN_TIERS = ("T1", "T2", "T3")
+
+EXACTNESS = {
+    "NFE raw": "{nfe_raw:.2f}",
+    f"χ²/n in band, {ASKED}": "{in_band:.0%}",
+    f"steps (passes) to {ASKED}": "{steps:.1f} ({passes:.1f})",
+    "spread raw → certified, HU": "{spread_raw:.1f} → {spread:.1f}",
+    "χ²/n raw → certified (scan)": "{chi2_raw:.2f} → {chi2:.2f} ({chi2_scan:.2f})",
+    "low-frequency change kept": "{low_kept:.0%}",
+    "D(E(x)) - x, HU": "{reconstruction:.1f}",
+    "s per sample: propose + correct": "{propose:.2g} + {correct:.2g}",
+}
+LIKENESS = {
+    "energy score raw → certified (floor), HU": "{energy_raw:.3f} → {energy:.3f} ({energy_floor:.3f})",
+    "CRPS raw → certified (floor), HU": "{crps_raw:.3f} → {crps:.3f} ({crps_floor:.3f})",
+    "rank distance raw → certified": "{rank_raw:.3f} → {rank:.3f}",
+    "90 % interval holds x, raw → certified": "{coverage_raw:.0%} → {coverage:.0%}",
+    "raw NPS over C: low / mid / high": "{noise_raw_low:.2f} / {noise_raw_mid:.2f} / {noise_raw_high:.2f}",
+    "certified NPS over C": "{noise_corrected_low:.2f} / {noise_corrected_mid:.2f} / {noise_corrected_high:.2f}",
+}
+PER_PATIENT = {
+    "NFE raw": EXACTNESS["NFE raw"],
+    **{name: LIKENESS[name] for name in list(LIKENESS)[:4]},
+}
+_CERTIFIED = f"certified {' / '.join(SHOWN_TIERS)}"
+
+
+def page(records: Sequence[Record]) -> str:
+    """The Markdown of all records (`Results.newest`), one part per network and tap."""
+    parts = [_part(key[0], key[1], rows) for key, rows in grouped(records, "denoiser", "tap").items()]
+    return "\n\n".join(parts) if parts else "Nothing has been measured yet."
+
+
+def write_page(path: Path, records: Sequence[Record]) -> None:
+    """Put the page between its two marks in a Markdown file; a file that is not there is begun.
+
+    Raises:
+        InputError: The file has no such marks.
+        ResourceError: The disk refuses.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else f"{BEGIN}\n{END}\n"
+    block = f"{BEGIN}\n{page(records)}\n{END}"
+    changed, count = re.subn(f"{BEGIN}.*?{END}", lambda _: block, text, flags=re.DOTALL)
+    if count != 1:
+        raise InputError(
+            f"expected the marks {BEGIN} and {END} once in {path.name}, got {count}; write them there."
+        )
+    write_text(path, changed)
+
+
+def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:
+    by_name = {key[0]: rows for key, rows in grouped(records, "generator").items()}
+    lines = [
+        f"**{denoiser}, tap {tap}.** {_measured(records)}",
+        "",
+        *_rows("generator", by_name, {_CERTIFIED: "", **EXACTNESS}),
+        "",
+        *_rows("generator", by_name, LIKENESS),
+        "",
+        f"Certified figures are those of the samples that {ASKED} certifies; {PARTLY}: only where there are at least 20 of "
+        "them. Seconds are those of the machine that measured.",
+        "",
+        best_sentence({name: at_tier(rows, ASKED) for name, rows in by_name.items()}),
+    ]
+    for (patient,), rows in grouped(records, "patient").items():
+        named = {key[0]: some for key, some in grouped(rows, "generator").items()}
+        lines += ["", *_rows(patient, named, {_CERTIFIED: "", **PER_PATIENT})]
+    return "\n".join(lines)
+
+
+def best_sentence(rows: Mapping[str, Sequence[Record]]) -> str:
+    """Who is best at what, from the records at the asked tier of each generator."""
+    compared = [name for name, some in rows.items() if some and some[0]["domain"] == "input"]
+    if len(compared) < 2:
+        return f"Only {' and '.join(compared) or 'the target domain'} is measured, so nothing is compared."
+    parts = []
+    for column, names in winners(rows).items():
+        if len(names) < len(compared):
+            value, _ = mean(rows[names[0]], column)
+            parts.append(f"{COLUMNS[column].words}: {' and '.join(names)} ({value:.3g})")
+    return f"Who has it: {'; '.join(parts)}." if parts else "All are equal."
+
+
+def _measured(records: Sequence[Record]) -> str:
+    """Patients, regions and samples in one sentence."""
+    patients = [key[0] for key in grouped(records, "patient")]
+    kinds = [key[0] for key in grouped(records, "kind")]
+    counts = sorted({record["n"] for record in records})
+    shown = " to ".join(str(n) for n in (counts[:1] + counts[-1:] if len(counts) > 1 else counts))
+    return f"Means over {', '.join(patients)} ({', '.join(kinds)}), {shown} samples per region."
+
+
+def _rows(heading: str, named: Mapping[str, Sequence[Record]], cells: Mapping[str, str]) -> list[str]:
+    """A table with one row per generator."""
+    lines = [f"| {heading} | {' | '.join(cells)} |", f"|---|{'---|' * len(cells)}"]
+    for name, records in named.items():
+        asked = at_tier(records, ASKED)
+        target = bool(asked) and asked[0]["domain"] == "target"
+        filled = [
+            _filled(template, asked) if template else _certified(records) for template in cells.values()
+        ]
+        lines.append(f"| {name}{', target domain' if target else ''} | {' | '.join(filled)} |")
+    return lines
+
+
+def _certified(records: Sequence[Record]) -> str:
+    """Shares certified at each tier."""
+    shares = [mean(at_tier(records, tier), "certified")[0] for tier in SHOWN_TIERS]
+    if all(share is None for share in shares):
+        return NO_FIGURE
+    return " / ".join(NO_FIGURE if share is None else f"{share:.1%}" for share in shares)
+
+
+def _filled(template: str, records: Sequence[Record]) -> str:
+    """A cell: every {name:format} replaced by the mean over the records."""
+
+    def figure(match: re.Match[str]) -> str:
+        value, count = mean(records, match[1])
+        if value is None:
+            return NO_FIGURE
+        return f"{value:{match[2]}}{PARTLY if count < len(records) else ''}"
+
+    text = re.sub(r"\{(\w+):([^}]*)\}", figure, template)
+    return text if re.search(r"\d", text) else NO_FIGURE
