@@ -160,6 +160,17 @@ class Denoiser(nn.Module):
         border = self._border(tap)
         return F.pad(activation, [border] * 4) if border else activation
 
+    def with_tap_of(self, x: Tensor, other: Tensor, tap: str) -> Tensor:
+        """f(x) with an inner layer made to say what it says of another image; both (B, S, H, W) HU."""
+        said = self._tapped(other, tap)
+        layer = self.network.get_submodule(self.tap_paths[tap])
+        handle = layer.register_forward_hook(lambda _module, _inputs, _output: said)
+        try:
+            output: Tensor = self(x)
+        finally:
+            handle.remove()
+        return output
+
     def _border(self, tap: str) -> int:
         """Pixels that unpadded convolutions take off each side before a tap; 0 where its grid differs otherwise."""
         if tap not in self._borders:

@@ -61,3 +61,54 @@ def _readable(report: dict[str, object]) -> object:
     from ctinv.jsonable import plain
 
     return plain(report)
+
+
+@command("generator", group=group)
+def generator(
+    data: Annotated[Path, typer.Option("--data", help="Folder of low-dose and full-dose pairs.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for checkpoints, report and bundle.")],
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", help="pca, vae_cinn, cvae_cinn, cvae, vae_y or inn, where no config says it."),
+    ] = None,
+    denoiser: Annotated[
+        str | None, typer.Option("--denoiser", metavar="NETWORK", help="The network under study.")
+    ] = None,
+    tap: Annotated[
+        str | None, typer.Option("--tap", help="Layer whose representation is the condition.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="TOML file of the training; sized for two cores without.")
+    ] = None,
+    autoencoder: Annotated[
+        Path | None,
+        typer.Option("--autoencoder", help="Folder of an earlier run whose autoencoder is taken as it is."),
+    ] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> Outcome:
+    """Train a generator of candidates in three stages and write a bundle; continues where an earlier run stopped."""
+    if config is not None and not config.is_file():
+        raise InputError(f"there is no config file {config.name}; name one with --config, or a --kind.")
+    if config is None and kind is None:
+        raise InputError("expected --kind or --config; write for example --kind cvae_cinn.")
+    if not data.is_dir():
+        raise InputError(f"there is no data folder {data.name}; make one with scripts/fetch_public_ct.py.")
+    from ctinv.training.generator import GeneratorConfig, GeneratorEvent, train_generator
+
+    start = str(autoencoder) if autoencoder is not None else None
+    settings = GeneratorConfig.read(config, kind=kind, denoiser=denoiser, tap=tap, autoencoder=start)
+    with reporting() as progress:
+
+        def tell(event: GeneratorEvent) -> None:
+            losses = ", ".join(f"{name} {value:.3f}" for name, value in event.losses.items())
+            progress(f"{event.stage}, step {event.step} of {event.steps}, {losses}", event.step / event.steps)
+
+        try:
+            report = train_generator(
+                settings, data_folder=data, out=out, device=device, callback=tell, progress=progress
+            )
+        except KeyboardInterrupt as stop:
+            text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."
+            raise Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name}) from None
+    return Outcome(report, lambda console: console.print_json(data=_readable(report)))

@@ -25,7 +25,7 @@ _REFERENCE = re.compile(r"[@%]([A-Za-z_][A-Za-z0-9_]*(?:(?:::|#)[A-Za-z0-9_]+)*)
 
 
 class Definition:
-    """Reads ``network_def`` of a config.
+    """Reads ``network_def``, or another definition, of a config.
 
     Args:
         config: The whole file; references lead into it.
@@ -35,13 +35,13 @@ class Definition:
         self._config = config
         self._values = 0
 
-    def read(self) -> tuple[str, dict[str, Any]]:
-        """Target and literal arguments of the network.
+    def read(self, key: str = "network_def") -> tuple[str, dict[str, Any]]:
+        """Target and literal arguments of the network under a key.
 
         Raises:
             ModelError: The definition is missing, or asks for more than data.
         """
-        found = self._follow(self._config.get("network_def"), depth=0)
+        found = self._follow(self._config.get(key), depth=0)
         if not isinstance(found, Mapping) or not isinstance(found.get(_TARGET), str):
             raise ModelError("the config has no network_def with a class; nothing can be loaded from it.")
         rest = {key: value for key, value in found.items() if key != _TARGET}

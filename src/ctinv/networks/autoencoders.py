@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from monai.networks.blocks import ResidualUnit, SubpixelUpsample
 from torch import Tensor, nn
 
+from ctinv.errors import InputError
 from ctinv.networks.autoencoder import (
     HIGHEST_LOG_VARIANCE,
     LOWEST_LOG_VARIANCE,
@@ -35,6 +36,9 @@ class LinearAutoencoder(Autoencoder):
         latent: L.
         factor: Edge of a block in pixels.
         conditional: Whether the components are those of x - f(x).
+
+    Raises:
+        InputError: A block has fewer pixels than L.
     """
 
     basis: Tensor
@@ -43,6 +47,7 @@ class LinearAutoencoder(Autoencoder):
 
     def __init__(self, latent: int = 16, *, factor: int = 8, conditional: bool = False) -> None:
         super().__init__()
+        _check_block(latent, factor)
         self.latent, self.factor, self.conditional = latent, factor, conditional
         self.register_buffer("basis", torch.zeros(latent, 1, factor, factor))
         self.register_buffer("deviation", torch.ones(1, latent, 1, 1))
@@ -86,6 +91,9 @@ class SpatialAutoencoder(Autoencoder):
         depth: Residual units of E, of the trunk and of D.
         conditional: Whether E and D see c = f(x).
 
+    Raises:
+        InputError: A block has fewer pixels than L.
+
     References:
         Kingma and Welling, Auto-encoding variational Bayes, ICLR 2014; Sohn et al., CVAE, NeurIPS 2015.
         Shi et al., Real-time single image super-resolution (sub-pixel convolution), CVPR 2016.
@@ -101,6 +109,7 @@ class SpatialAutoencoder(Autoencoder):
         conditional: bool = True,
     ) -> None:
         super().__init__()
+        _check_block(latent, factor)
         self.latent, self.factor, self.conditional = latent, factor, conditional
         inputs = factor**2 * (2 if conditional else 1)
         self.linear_in = nn.Conv2d(1, latent, factor, stride=factor, bias=False)
@@ -171,6 +180,13 @@ def principal_blocks(images: Tensor, edge: int, count: int) -> tuple[Tensor, Ten
     order = torch.arange(edge * edge - 1, edge * edge - 1 - count, -1, device=images.device)
     basis = vectors[:, order].T.reshape(count, 1, edge, edge)
     return basis.to(images), values[order].clamp_min(1e-12).sqrt().to(images)
+
+
+def _check_block(latent: int, factor: int) -> None:
+    if not 1 <= latent <= factor**2:
+        raise InputError(
+            f"expected a latent of 1 to {factor**2} channels for blocks of {factor}x{factor} pixels, got {latent}."
+        )
 
 
 def _units(channels: int, depth: int) -> nn.Sequential:

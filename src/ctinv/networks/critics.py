@@ -19,16 +19,17 @@ class Critic(nn.Module):
         patch: Edge of the square images it will see, at least 29 pixels.
         channels: Filters of the first two layers, doubled twice; 64 is the published width.
         hidden: Width of the first linear layer.
+        inputs: Channels of the images; 2 for a critic that sees a condition beside.
 
     References:
         Yang et al., Low-dose CT image denoising using a generative adversarial network with Wasserstein distance and
         perceptual loss, IEEE TMI 37(6), 2018, doi 10.1109/TMI.2018.2827462.
     """
 
-    def __init__(self, patch: int, channels: int = 64, hidden: int = 1024) -> None:
+    def __init__(self, patch: int, channels: int = 64, hidden: int = 1024, *, inputs: int = 1) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        edge, before = patch, 1
+        edge, before = patch, inputs
         for width in (channels, 2 * channels, 4 * channels):
             for stride in (1, 2):
                 layers += [nn.Conv2d(before, width, 3, stride), nn.LeakyReLU(_SLOPE)]
@@ -41,7 +42,7 @@ class Critic(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """One number per image, higher for more real: (B, 1, P, P) to (B, 1)."""
+        """One number per image, higher for more real: (B, inputs, P, P) to (B, 1)."""
         verdict: Tensor = self.judge(self.features(image))
         return verdict
 

@@ -52,9 +52,13 @@ class VggFeatures(nn.Module):
 
     def forward(self, hu: Tensor) -> Tensor:
         """(B, 1, H, W) HU to (B, 512, H/16, W/16)."""
-        grey = (hu - _LOW_HU) * (255.0 / (_HIGH_HU - _LOW_HU))
-        features: Tensor = self.layers(grey.expand(-1, 3, -1, -1) - self.mean)
+        features: Tensor = self.layers(self.grey(hu))
         return features
+
+    def grey(self, hu: Tensor) -> Tensor:
+        """(B, 1, H, W) HU to the (B, 3, H, W) that the first layer takes."""
+        scaled = (hu - _LOW_HU) * (255.0 / (_HIGH_HU - _LOW_HU))
+        return scaled.expand(-1, 3, -1, -1) - self.mean
 
 
 @dataclass(frozen=True)

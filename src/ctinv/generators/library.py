@@ -1,0 +1,93 @@
+"""Bundles of trained generators, found by kind, denoiser and tap, and read as data.
+
+A generator belongs to the weights of one denoiser: it is found by their sha256, never by a name alone. Reading the library
+imports no network.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ctinv.errors import ModelError
+from ctinv.generators.kinds import KINDS
+from ctinv.models.files import read_object
+from ctinv.resources import bundles_folder
+
+METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A bundle of trained generators.
+
+    Attributes:
+        folder: The bundle.
+        about: The block ``ctinv`` of its metadata.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """A key of `KINDS`."""
+        return str(self.about["kind"])
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Taps it was trained for."""
+        return tuple(self.about["taps"])
+
+    def belongs_to(self, weights_sha256: Mapping[str, str]) -> bool:
+        """Whether it was trained for a denoiser with these weights."""
+        mine = self.about.get("denoiser_sha256")
+        return isinstance(mine, Mapping) and bool(set(mine.values()) & set(weights_sha256.values()))
+
+
+def generators_folder() -> Path:
+    """Folder of the shipped generators, one bundle each."""
+    return bundles_folder() / "generators"
+
+
+def shipped_generators() -> list[Entry]:
+    """The generators that come with the package."""
+    folder = generators_folder()
+    if not folder.is_dir():
+        return []
+    return [read_entry(path) for path in sorted(folder.iterdir()) if (path / METADATA).is_file()]
+
+
+def read_entry(folder: Path) -> Entry:
+    """A bundle's metadata.
+
+    Raises:
+        ModelError: It is no bundle of a generator, or one for another version of FrEIA.
+    """
+    about = read_object(folder / METADATA, bare=f"metadata.json of {folder.name}").get("ctinv")
+    if not isinstance(about, dict) or about.get("role") != "generator":
+        raise ModelError(
+            f"{folder.name} is no bundle of a generator; name a folder that `ctinv train generator` wrote."
+        )
+    if about.get("kind") not in KINDS or not isinstance(about.get("taps"), dict) or not about["taps"]:
+        raise ModelError(
+            f"metadata.json of {folder.name} names no known kind or no tap; get the bundle again."
+        )
+    here = importlib.metadata.version("FrEIA")
+    if about.get("freia") != here:
+        raise ModelError(
+            f"{folder.name} was trained with FrEIA {about.get('freia')}, here is {here}, which computes "
+            "another function from the same weights; install that version."
+        )
+    return Entry(folder, about)
+
+
+def find_entry(kind: str, weights_sha256: Mapping[str, str], tap: str) -> Entry | None:
+    """The shipped generator of a kind for a denoiser and a tap, if there is one."""
+    for entry in shipped_generators():
+        if entry.kind == kind and tap in entry.taps and entry.belongs_to(weights_sha256):
+            return entry
+    return None
