@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,8 +89,7 @@ def run(
         ``"asked"``: keys of all cases of the request; ``"absent"``: regions that a patient lacks, in words.
     """
     representation = Representation(denoiser, request.tap)
-    names = request.generators or tuple(available(representation))
-    proposers = [find_generator(name, representation) for name in names]
+    proposers = _proposers(request.generators or tuple(available(representation)), representation)
     asked: list[str] = []
     absent: list[str] = []
     for number, (name, opened) in enumerate(patients.items()):
@@ -102,6 +102,17 @@ def run(
             region = _Region(denoiser, patient, kind, box, request, results, progress, share)
             asked += region.measure(proposers)
     return {"asked": asked, "absent": absent}
+
+
+def _proposers(sources: Sequence[str], representation: Representation) -> dict[str, Proposer]:
+    """Name in the table to generator; a bundle folder goes by its own name, as several may be of one kind."""
+    found: dict[str, Proposer] = {}
+    for source in sources:
+        name = Path(source).name
+        if name in found:
+            raise InputError(f"two generators are called {name}; name each once, and bundle folders apart.")
+        found[name] = find_generator(source, representation)
+    return found
 
 
 def _tell(progress: Progress | None, phrase: str, share: float = math.nan) -> None:
@@ -122,12 +133,12 @@ class _Region:
     progress: Progress | None
     share: float
 
-    def measure(self, proposers: list[Proposer]) -> list[str]:
+    def measure(self, proposers: Mapping[str, Proposer]) -> list[str]:
         """Measure what is missing, tier by tier; the keys of all cases."""
         asked = []
         ground: Ground | None = None
         for tier in TIERS:
-            cases = [(proposer, self._case(proposer, tier)) for proposer in proposers]
+            cases = [(proposer, self._case(name, proposer, tier)) for name, proposer in proposers.items()]
             if tier != TIERS[0]:
                 cases = [(proposer, case) for proposer, case in cases if case.tier != NOT_FED_BACK]
             asked += [case.key for _, case in cases]
@@ -136,11 +147,11 @@ class _Region:
                 ground = self._at(tier, missing, ground)
         return asked
 
-    def _case(self, proposer: Proposer, tier: str) -> Case:
+    def _case(self, name: str, proposer: Proposer, tier: str) -> Case:
         request, denoiser = self.request, self.denoiser
         scan = hashlib.sha256(np.ascontiguousarray(self.patient.scan.hu[self.box.z]).tobytes()).hexdigest()
         return Case(
-            generator=proposer.name,
+            generator=name,
             weights=digest(proposer.weights_sha256),
             denoiser=denoiser.name,
             denoiser_weights=digest(denoiser.weights_sha256),
