@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.sampler.words import TARGET_DOMAIN
 from ctinv.volume import Box, Volume
 from napari_ctinv.placement import affine_at, canonical, place
 
@@ -140,14 +141,17 @@ def fx_layer(study: Samples | Store, *, window: tuple[float, float] | None = Non
 
 
 def samples_layer(study: Samples | Store, *, window: tuple[float, float] | None = None) -> LayerTuple:
-    """The finished samples x̃ as one lazy (n, z, y, x) stack exactly over the scan."""
+    """The finished samples x̃ as one lazy (n, z, y, x) stack exactly over the scan; the name tells the target domain."""
     region, provenance = study.setting.volume, study.provenance
+    name = f"x̃ {provenance.denoiser} {provenance.tap}"
+    if provenance.domain == "target":
+        name = f"ỹ {provenance.generator} ({TARGET_DOMAIN})"
     return _image(
         sample_stack(study),
         region.affine,
-        f"x̃ {provenance.denoiser} {provenance.tap}",
+        name,
         limits=window or window_limits(region),
-        info={"kind": "samples", "unit": region.unit, **_about(study)},
+        info={"kind": "samples", "domain": provenance.domain, "unit": region.unit, **_about(study)},
     )
 
 
@@ -173,8 +177,9 @@ def _map_layers(study: Samples | Store) -> Iterator[LayerTuple]:
     region, unit = setting.volume.affine, setting.volume.unit
     if setting.eta is not None:
         yield _map(setting.eta, region, "lesion map η", "blindness", 1.0, about, "1")
-    worst = np.asarray(study.worst(), dtype=np.float32)
-    yield _map(worst, corner, f"worst feed-back error [{unit}]", "magma", _ceiling(worst), about, unit)
+    if study.provenance.domain != "target":  # those are not fed back
+        worst = np.asarray(study.worst(), dtype=np.float32)
+        yield _map(worst, corner, f"worst feed-back error [{unit}]", "magma", _ceiling(worst), about, unit)
     spread = np.asarray(study.spread(), dtype=np.float32)
     yield _map(spread, region, f"spread [{unit}]", "magma", _ceiling(spread), about, unit)
 

@@ -9,10 +9,13 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from ctinv.fibre.tiers import NOT_FED_BACK
+from ctinv.sampler.words import TARGET_DOMAIN, verdict, ways
+
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
 
-COLUMNS = ("k", "RMSE\n[{unit}]", "max\n[{unit}]", "NFE", "χ²/n", "tier")
+COLUMNS = ("k", "RMSE\n[{unit}]", "NFE\nraw", "NFE", "χ²/n", "passes", "tier")
 NOT_REACHED = QColor(200, 80, 60)
 
 
@@ -52,7 +55,7 @@ class CertificateTable(QTableWidget):
             for column, text in enumerate(cells(certificates[row])):
                 item = QTableWidgetItem(text)
                 item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                if not certificates[row].passed:
+                if warns(certificates[row]):
                     item.setForeground(NOT_REACHED)
                 self.setItem(row, column, item)
 
@@ -65,32 +68,47 @@ class CertificateTable(QTableWidget):
             self.chosen.emit(row)
 
 
+def warns(certificate: Certificate) -> bool:
+    """Whether a sample is no plausible invariance; one of the target domain was not judged."""
+    return certificate.reached != NOT_FED_BACK and (not certificate.passed or certificate.in_band is False)
+
+
 def cells(certificate: Certificate) -> tuple[str, ...]:
-    """The row of one sample as text; a tier that was not reached is said so."""
+    """The row of one sample as text; a tier that was not reached and a χ²/n that no scan has are said so."""
+    if certificate.reached == NOT_FED_BACK:
+        return (str(certificate.k), *["-"] * (len(COLUMNS) - 2), TARGET_DOMAIN)
+    tier = certificate.tier if certificate.passed else f"{certificate.tier}, not reached"
     return (
         str(certificate.k),
         f"{certificate.rmse_hu:.3f}",
-        f"{certificate.max_hu:.2f}",
+        f"{certificate.nfe_raw:.2f}",
         f"{certificate.nfe:.3f}",
         f"{certificate.chi2_per_n:.3f}",
-        certificate.tier if certificate.passed else f"{certificate.tier}, not reached",
+        str(certificate.passes) if certificate.passes else "-",
+        f"{tier}, implausible" if certificate.in_band is False else tier,
     )
 
 
 def progress_line(certificates: Sequence[Certificate], *, tier: str) -> str:
     """One line over the table while samples arrive: how many hold."""
+    if all(certificate.reached == NOT_FED_BACK for certificate in certificates):
+        return f"{len(certificates)} images of the {TARGET_DOMAIN}"
     passed = sum(certificate.passed for certificate in certificates)
     return f"{passed} of {len(certificates)} at {tier}"
 
 
 def summary_line(summary: Mapping[str, Any]) -> str:
-    """What was found, from a study's summary: how many hold, how well, how far apart, and how like a scan."""
+    """What was found, from a study's summary: how many hold, how well, by which way, how far apart, how like a scan."""
     rmse, unit = summary["rmse_hu"], f" {summary['unit']}"
+    spread = f"spread {_number(summary['spread_hu'], '.1f', unit)}"
+    if summary["domain"] == "target":
+        return f"{verdict(summary)}\n{spread}"
     lines = [
-        f"{summary['passed']} of {summary['n']} at {summary['tier']}",
+        verdict(summary),
         f"RMSE {_number(rmse['mean'], '.3f', unit)}, worst {_number(rmse['max'], '.3f', unit)}",
-        f"spread {_number(summary['spread_hu'], '.1f', unit)}, "
-        f"linear theory {_number(summary['spread_theory_hu'], '.1f', unit)}",
+        f"NFE {_number(summary['nfe_raw'], '.2f')} raw, {_number(summary['nfe'], '.3f')} corrected",
+        f"reached by {ways(summary)}",
+        f"{spread}, linear theory {_number(summary['spread_theory_hu'], '.1f', unit)}",
         f"χ²/n {_number(summary['chi2_per_n'], '.3f')}, the scan itself {_number(summary['chi2_per_n_scan'], '.3f')}",
     ]
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from ctinv.sampler.words import TARGET_DOMAIN
 from ctinv.volume import Box
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ def _header(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
         f"{summary['n']} images that {provenance.denoiser} maps to the same {same}: "
         f"{summary['passed']} certified at tier {summary['tier']}"
     )
+    if provenance.domain == "target":
+        title = f"{summary['n']} images as {provenance.denoiser} should make them: {TARGET_DOMAIN}"
     figure.text(_SLICE_LEFT, 0.966, title, fontsize=17, color=_INK, weight="bold", va="center")
     window = page["window_hu"]
     line = (
@@ -142,14 +145,22 @@ def _maps(figure: Figure, study: Study) -> None:
     _bar(figure, image, (1, 1), _SECOND, study.provenance.unit)
     axes = _panel(figure, 0, _THIRD, r"lesion map $\eta$", "0: the network is blind")
     if setting.eta is None:
-        axes.text(0.5, 0.5, "not evaluated", ha="center", transform=axes.transAxes, color=_QUIET, fontsize=11)
+        _say(axes, "not evaluated")
     else:
         image = axes.imshow(setting.eta, cmap="cividis", vmin=0.0, vmax=1.0, interpolation="nearest")
         _bar(figure, image, (0, 0), _THIRD, "detectability kept")
     axes = _panel(figure, 1, _THIRD, r"worst  $|f(\tilde{x}) - f(x)|$", f"of {summary['n']} samples")
+    if study.provenance.domain == "target":
+        _say(axes, TARGET_DOMAIN)
+        return
     worst = study.worst()
     image = axes.imshow(worst, cmap="magma", vmin=0.0, vmax=_top(worst), interpolation="nearest")
     _bar(figure, image, (1, 1), _THIRD, study.provenance.unit)
+
+
+def _say(axes: Axes, text: str) -> None:
+    """Words where a picture would be."""
+    axes.text(0.5, 0.5, text, ha="center", transform=axes.transAxes, color=_QUIET, fontsize=11)
 
 
 def _differences(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
@@ -180,7 +191,9 @@ def _ceiling(value: float) -> float:
 
 
 def _errors(figure: Figure, study: Study, page: Mapping[str, Any]) -> None:
-    """Row 3, right: f(x̃) − f(x) below each sample, over the region and its halo."""
+    """Row 3, right: f(x̃) − f(x) below each sample, over the region and its halo; nothing for the target domain."""
+    if study.provenance.domain == "target":
+        return
     scale, setting = page["error_scale_hu"], study.setting
     certificates = {one.k: one for one in study.certificates}
     region, output = Box.parse(study.provenance.box), setting.output_box

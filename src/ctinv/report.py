@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 from ctinv.jsonable import dumps, plain
+from ctinv.sampler.words import TARGET_DOMAIN, ways
 
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
@@ -123,25 +124,34 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
     unit = provenance.unit
     tolerance_unit = "of the noise" if provenance.tolerance_unit == "relative" else unit
     total = sum(value for value in summary["seconds"].values() if value is not None)
-    rows = [
-        ("network, tap", f"{provenance.denoiser}, {provenance.tap}"),
-        ("candidates, seed", f"{provenance.generator}, {provenance.seed}"),
-        ("asked", f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {tolerance_unit}"),
+    asked = f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {tolerance_unit}"
+    fed_back = [
+        ("asked", asked),
         ("passed", f"{summary['passed']} of {summary['n']}"),
+        ("reached by", ways(summary)),
         ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} {unit}"),
         ("NFE, raw → corrected", f"{_text(summary['nfe_raw'])} → {_text(summary['nfe'], 2)}"),
-        ("χ²/n (the scan's own)", f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"),
+        ("χ²/n (the scan's own)", _plausibility(summary)),
         (
             "spread (linear theory)",
             f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) {unit}",
         ),
-        ("correction steps, mean", _text(summary["steps"])),
         ("free share at ε", f"{100 * scalars.get('free_share', float('nan')):.3g} %"),
+    ]
+    shown = [("samples", TARGET_DOMAIN), ("spread", f"{_text(summary['spread_hu'])} {unit}")]
+    return [
+        ("network, tap", f"{provenance.denoiser}, {provenance.tap}"),
+        ("candidates, seed", f"{provenance.generator}, {provenance.seed}"),
+        *(shown if provenance.domain == "target" else fed_back),
         ("noise of f(x)", f"{_text(summary['sigma_out_hu'])} {unit}"),
         ("C", textwrap.shorten(str(provenance.noise.get("source", "not stated")), 40, placeholder=" …")),
         ("time", f"{total:.0f} s on {provenance.device}" if total else "-"),
     ]
-    return rows
+
+
+def _plausibility(summary: dict[str, Any]) -> str:
+    text = f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"
+    return f"{text}, {summary['implausible']} implausible" if summary["implausible"] else text
 
 
 def _text(value: float | None, digits: int = 3) -> str:
@@ -179,7 +189,8 @@ def _error_scale(study: Study) -> float:
     """2ε in HU; at an inner tap, where ε has no unit, twice the mean RMSE at the output."""
     if study.provenance.tolerance_unit != "relative":
         return 2.0 * study.provenance.tolerance
-    return 2.0 * float(np.mean([one.rmse_hu for one in study.certificates])) or 1.0
+    mean = float(np.mean([one.rmse_hu for one in study.certificates]))
+    return 2.0 * mean if mean > 0 else 1.0
 
 
 @contextmanager

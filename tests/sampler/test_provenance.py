@@ -31,6 +31,7 @@ OTHER = {
     "slices": 3,
     "unit": "a.u.",
     "step": 0.25,
+    "domain": "target",
     "noise": {"source": "residual"},
     "seed": 8,
 }

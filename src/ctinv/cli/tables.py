@@ -37,10 +37,12 @@ def show_facts(console: Console, title: str, facts: Mapping[str, Any]) -> None:
 
 
 def show_study(console: Console, summary: Mapping[str, Any], certificates: Sequence[Certificate]) -> None:
-    """The summary of a study and the certificates of its first samples."""
+    """The summary of a study and the certificates of its first samples; the target domain has none."""
     from rich.table import Table
 
     show_facts(console, "", study_facts(summary))
+    if summary["domain"] == "target":
+        return
     table = Table(
         title=f"certificates of the first {min(_FIRST, len(certificates))} samples",
         title_justify="left",
@@ -56,32 +58,46 @@ def show_study(console: Console, summary: Mapping[str, Any], certificates: Seque
         "NFE raw",
         "NFE",
         "χ²/n",
-        "steps",
+        "reached by",
+        "passes",
         "tier",
         "passed",
     ):
         table.add_column(heading, justify="right")
     for one in certificates[:_FIRST]:
-        figures = (one.rmse_hu_raw, one.rmse_hu, one.p99_hu, one.max_hu, one.nfe_raw, one.nfe, one.chi2_per_n)
-        table.add_row(
-            str(one.k), *map(number, figures), str(one.steps), one.tier, "yes" if one.passed else "NO"
-        )
+        table.add_row(*_certificate_row(one))
     console.print(table)
+
+
+def _certificate_row(one: Certificate) -> list[str]:
+    figures = (one.rmse_hu_raw, one.rmse_hu, one.p99_hu, one.max_hu, one.nfe_raw, one.nfe)
+    chi2 = number(one.chi2_per_n) + (" implausible" if one.in_band is False else "")
+    passes = str(one.passes) if one.passes else "-"
+    passed = "yes" if one.passed else "NO"
+    return [str(one.k), *map(number, figures), chi2, one.reached, passes, one.tier, passed]
 
 
 def study_facts(summary: Mapping[str, Any]) -> dict[str, str]:
     """The figures of a study as label and text, in the order people ask for them."""
+    from ctinv.sampler.words import verdict, ways
+
     rmse, unit = summary["rmse_hu"], summary["unit"]
     spread, theory = number(summary["spread_hu"]), number(summary["spread_theory_hu"])
-    facts = {
-        "invariances": f"{summary['passed']} of {summary['n']} passed tier {summary['tier']}",
-        "RMSE of f(x̃) − f(x)": f"mean {number(rmse['mean'])} {unit}, worst {number(rmse['max'])} {unit}",
-        "NFE": f"{number(summary['nfe_raw'])} raw → {number(summary['nfe'], 2)} corrected",
-        "χ²/n": f"{number(summary['chi2_per_n'])} (the scan itself {number(summary['chi2_per_n_scan'])})",
-        "spread": f"{spread} {unit} (linear theory {theory} {unit})",
-    }
-    if summary.get("free_share") is not None:
-        facts["free share at ε"] = f"{100 * summary['free_share']:.3g} %"
+    if summary["domain"] == "target":
+        facts = {"samples": verdict(summary), "spread": f"{spread} {unit}"}
+    else:
+        expected = number(summary["chi2_per_n_expected"])
+        facts = {
+            "invariances": verdict(summary),
+            "RMSE of f(x̃) − f(x)": f"mean {number(rmse['mean'])} {unit}, worst {number(rmse['max'])} {unit}",
+            "NFE": f"{number(summary['nfe_raw'])} raw → {number(summary['nfe'], 2)} corrected",
+            "reached by": ways(summary),
+            "χ²/n": f"{number(summary['chi2_per_n'])} (the scan itself {number(summary['chi2_per_n_scan'])}, "
+            f"the law {expected})",
+            "spread": f"{spread} {unit} (linear theory {theory} {unit})",
+        }
+        if summary.get("free_share") is not None:
+            facts["free share at ε"] = f"{100 * summary['free_share']:.3g} %"
     if summary.get("seconds"):
         facts["seconds"] = ", ".join(f"{name} {number(value)}" for name, value in summary["seconds"].items())
     return facts

@@ -26,7 +26,7 @@ class Batch:
     Attributes:
         rows: Row numbers k of the B samples.
         x_tilde: (B, h, w) float32 HU, already rounded to the setting's `quantum`.
-        feedback_error: (B, H', W') float32 HU, f(x̃) − f(x) over the output box.
+        feedback_error: (B, H', W') float32 HU, f(x̃) − f(x) over the output box; NaN for samples of the target domain.
         certificates: One per sample, in the order of `rows`.
     """
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ctinv.denoiser import Denoiser
-from ctinv.errors import StoreError
+from ctinv.errors import InputError, StoreError
 from ctinv.fibre.measure import measure
 from ctinv.fibre.region import Region
 from ctinv.fibre.tiers import Certificate, TierRule
@@ -39,8 +39,14 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
         another unit: stored steps) or 0.2 %, and the verdict that follows from the errors.
 
     Raises:
+        InputError: Its samples are of the target domain: there is nothing to feed back.
         StoreError: The stored surroundings do not fit the denoiser or the stored scan.
     """
+    if study.provenance.domain == "target":
+        raise InputError(
+            f"the samples of {study.provenance.generator} are images as f should make them, not scans, so there is nothing "
+            "to feed back; certify a study of an input-domain generator."
+        )
     setting, provenance = study.setting, study.provenance
     region = _region(study, denoiser)
     rule = TierRule(

@@ -29,6 +29,9 @@ class ImageArray:
         self._array = layout.array(group, name)
         self._path = folder / name
         self._study = folder.name
+        self._may_lack = (
+            name == "feedback_error"
+        )  # a sample of the target domain is not fed back: NaN in every voxel
         self._scale = float(self._array.attrs["scale"])  # type: ignore[arg-type]
         self.grid = float(self._array.attrs.get("quantum", 0.0))  # type: ignore[arg-type]
         self._unit = str(self._array.attrs.get("unit", "HU"))
@@ -91,6 +94,8 @@ class ImageArray:
         return out
 
     def _encode_one(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._may_lack and bool(np.isnan(image).all()):
+            return image
         low, high = float(image.min()), float(image.max())  # NaN and infinity come through
         if not math.isfinite(low) or not math.isfinite(high):
             raise StoreError(

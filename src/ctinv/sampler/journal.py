@@ -9,6 +9,7 @@ and is drawn again.
 from __future__ import annotations
 
 import json
+import math
 import os
 import zlib
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -39,9 +40,14 @@ class Record:
             "k": self.certificate.k,
             "sha256": self.sha256,
             "error_sha256": self.error_sha256,
-            "certificate": asdict(self.certificate),
+            "certificate": {name: _strict(value) for name, value in asdict(self.certificate).items()},
         }
         return json.dumps({**body, "crc32": _checksum(body)}, default=_python).encode() + b"\n"
+
+
+def _strict(value: Any) -> Any:
+    """JSON has no NaN: what was not measured is null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _python(value: Any) -> Any:
@@ -127,4 +133,8 @@ def _certificate(data: dict[str, Any]) -> Certificate:
         raise StoreError(
             f"this study comes from another version of ctinv: its certificates lack {', '.join(missing)}."
         )
-    return Certificate(**{name: value for name, value in data.items() if name in known})
+    figures = {name for name, item in known.items() if item.type == "float"}
+    given = {name: value for name, value in data.items() if name in known}
+    return Certificate(
+        **{name: math.nan if value is None and name in figures else value for name, value in given.items()}
+    )

@@ -141,6 +141,7 @@ def _setting(found: Survey, corrector: Corrector) -> Setting:
             np.sqrt(np.mean(found.covariance.part(found.covariance.total_sigma, region.box) ** 2))
         ),
         "chi2_per_n_scan": float(corrector.chi2_per_n(region.scan)[0]),
+        "chi2_per_n_expected": corrector.chi2_expected,
         "d_eff": factor.d_eff,
         "free_share": 1.0 - factor.d_eff / factor.pixels,
         "spread_theory_hu": float(np.sqrt(np.mean(spread**2))),

@@ -23,6 +23,7 @@ _LATER: dict[str, Any] = {
     "step": 1.0,
     "window_source": "given",
     "generator_sha256": {},
+    "domain": "input",
 }
 # Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
@@ -60,6 +61,7 @@ class Provenance:
         step: Step q of the scan's stored numbers, by which tier T1 is defined, in its unit.
         window_source: ``"given"``, ``"usual"``, ``"header"`` or ``"percentiles 1 to 99"``.
         generator_sha256: sha256 of each weight file of a trained generator; empty for the others.
+        domain: ``"input"`` where samples are scans, ``"target"`` where they are images as f should make them.
 
     Raises:
         InputError: The series is not a hash, or a value has no JSON form.
@@ -87,6 +89,7 @@ class Provenance:
     step: float = 1.0
     window_source: str = "given"
     generator_sha256: dict[str, str] = field(default_factory=dict)
+    domain: str = "input"
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[0-9a-f]{64}", self.series) is None:

@@ -13,7 +13,7 @@ import ctinv
 from ctinv.denoiser import OUTPUT, Denoiser, pick_device
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
-from ctinv.fibre.tiers import check_tier
+from ctinv.fibre.tiers import Certificate, check_tier
 from ctinv.generators import find_generator
 from ctinv.representation import Representation
 from ctinv.sampler.batch import Batch
@@ -23,7 +23,7 @@ from ctinv.sampler.samples import Samples
 from ctinv.sampler.survey import Progress, Survey, Wish, survey
 from ctinv.volume import Box, Volume
 
-METHOD_VERSION = "1"
+METHOD_VERSION = "2"
 """Raised whenever the same request would give other samples; part of every study's key."""
 
 BLOCK = 25
@@ -111,6 +111,7 @@ class InvarianceSampler:
             tap=self.wish.tap,
             generator=self.wish.proposer.name,
             generator_sha256=dict(self.wish.proposer.weights_sha256),
+            domain=self.wish.proposer.domain,
             tier=self.wish.tier,
             tolerance=rule.tolerance,
             tolerance_unit="relative" if rule.relative else volume.unit,
@@ -163,7 +164,8 @@ class InvarianceSampler:
         for block in sorted({row // BLOCK for row in wanted}):
             if progress is not None:
                 progress("sampling", done / len(wanted))
-            whole = _draw(prepared, range(block * BLOCK, (block + 1) * BLOCK), seeds)
+            draw = _draw_targets if self.wish.proposer.domain == "target" else _draw
+            whole = draw(prepared, range(block * BLOCK, (block + 1) * BLOCK), seeds)
             keep = [row for row in wanted if row // BLOCK == block]
             for start in range(0, len(keep), batch_size):
                 part = keep[start : start + batch_size]
@@ -209,6 +211,16 @@ def _draw(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:
     candidates = prepared.generator.candidates(rows, seeds)
     x_tilde, error, certificates = prepared.corrector.correct(candidates, rows, seeds)
     return Batch(tuple(rows), x_tilde[:, 0].cpu().numpy(), error[:, 0].cpu().numpy(), tuple(certificates))
+
+
+def _draw_targets(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:
+    """Images as f should make them: yielded as they are, since feeding them back has no meaning."""
+    quantum = prepared.setting.quantum
+    images = prepared.generator.candidates(rows, seeds)[:, 0].cpu().numpy()
+    errors = np.full((len(rows), *prepared.setting.output_box.shape), np.nan, dtype=np.float32)
+    rounded = np.rint(images / quantum) * quantum if quantum else images
+    certificates = tuple(Certificate.of_target(row) for row in rows)
+    return Batch(tuple(rows), rounded.astype(np.float32) + np.float32(0.0), errors, certificates)
 
 
 def _select(batch: Batch, rows: list[int]) -> Batch:

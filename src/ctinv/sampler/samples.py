@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
-from ctinv.fibre.tiers import TIERS, Certificate
+from ctinv.fibre.tiers import NONE, TIERS, WAYS, Certificate
 from ctinv.sampler.batch import Batch, Setting
 from ctinv.sampler.maps import RunningMaps, rms
 from ctinv.sampler.provenance import Provenance
@@ -41,25 +41,32 @@ def summarise(
     Returns:
         ``n`` samples at hand of ``n_asked``, ``passed`` of them at ``tier``; ``unit`` of all that is named ``_hu``;
         ``rmse_hu`` mean and max,
-        ``nfe``, ``nfe_raw``, ``chi2_per_n`` and ``steps`` as means; ``tiers`` counts the best tier reached by
-        each sample.
+        ``nfe``, ``nfe_raw``, ``chi2_per_n``, ``steps`` and ``passes`` as means; ``tiers`` counts the best tier reached by
+        each sample and ``reached`` how they arrived; ``not_reached`` holds the number, the share and the errors of those
+        that did not, ``implausible`` the number whose χ²/n lies outside the band of the law. In the ``domain``
+        ``"target"`` nothing is fed back: what would judge is None, not 0.
     """
+    target = provenance.domain == "target"
     values = {name: [float(getattr(c, name)) for c in certificates] for name in _MEANS}
     means = {name: sum(value) / len(value) if value else math.nan for name, value in values.items()}
     summary = {
         "n": len(certificates),
         "n_asked": provenance.n,
-        "passed": sum(bool(c.passed) for c in certificates),
+        "domain": provenance.domain,
+        "passed": None if target else sum(bool(c.passed) for c in certificates),
         "tier": provenance.tier,
         "unit": provenance.unit,
-        "rmse_hu": {"mean": means["rmse_hu"], "max": max(values["rmse_hu"], default=math.nan)},
+        "rmse_hu": {"mean": means["rmse_hu"], "max": _largest(values["rmse_hu"])},
         "rmse_hu_raw": means["rmse_hu_raw"],
-        "max_hu": max((float(c.max_hu) for c in certificates), default=math.nan),
+        "max_hu": _largest([float(c.max_hu) for c in certificates]),
         "nfe_raw": means["nfe_raw"],
         "nfe": means["nfe"],
         "chi2_per_n": means["chi2_per_n"],
         "steps": means["steps"],
-        "tiers": {tier: sum(c.tier == tier for c in certificates) for tier in (*TIERS, "none")},
+        **_arrivals(certificates, fed_back=not target),
+        "tiers": None
+        if target
+        else {tier: sum(c.tier == tier for c in certificates) for tier in (*TIERS, NONE)},
         "spread_hu": spread_hu,
         **{name: float(scalars.get(name, math.nan)) for name in _SCALARS},
         "seconds": {name: float(value) for name, value in seconds.items()},
@@ -69,8 +76,38 @@ def summarise(
     return {name: _finite(value) for name, value in summary.items()}
 
 
+def _arrivals(certificates: Sequence[Certificate], *, fed_back: bool) -> dict[str, Any]:
+    """How the samples arrived, at what cost, and what did not; older studies do not know the first two."""
+    known = [c for c in certificates if c.reached in WAYS]
+    judged = [c for c in certificates if c.in_band is not None]
+    late = [c.rmse_hu for c in certificates if not c.passed]
+    missed = {
+        "n": len(late),
+        "share": len(late) / len(certificates) if certificates else math.nan,
+        "rmse_hu": {"min": min(late, default=math.nan), "max": max(late, default=math.nan)},
+    }
+    return {
+        "passes": sum(c.passes for c in known) / len(known) if known else math.nan,
+        "reached": {way: sum(c.reached == way for c in known) for way in WAYS} if known else None,
+        "not_reached": missed if fed_back else None,
+        "implausible": sum(not c.in_band for c in judged) if judged else None,
+    }
+
+
+def _largest(values: Sequence[float]) -> float:
+    """NaN where there is none, or where one is."""
+    return math.nan if any(math.isnan(value) for value in values) else max(values, default=math.nan)
+
+
 _MEANS = ("rmse_hu", "rmse_hu_raw", "nfe_raw", "nfe", "chi2_per_n", "steps")
-_SCALARS = ("spread_theory_hu", "chi2_per_n_scan", "d_eff", "free_share", "sigma_out_hu")
+_SCALARS = (
+    "spread_theory_hu",
+    "chi2_per_n_scan",
+    "chi2_per_n_expected",
+    "d_eff",
+    "free_share",
+    "sigma_out_hu",
+)
 
 
 def _finite(value: Any) -> Any:
