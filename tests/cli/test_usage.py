@@ -76,6 +76,16 @@ def bad_requests(scan: Path, bundle: Path, folder: Path) -> dict[str, tuple[tupl
             ("train", "denoiser", "--config", "a.toml", "--data", folder, "--out", folder),
             "a.toml",
         ),
+        "no pairs": (
+            ("bench", "generators", "--pairs", folder / "absent", "--out", folder / "b.json"),
+            "absent",
+        ),
+        "no such pair": (("bench", "generators", "--patients", "a", "--out", folder / "b.json"), "--pairs"),
+        "no scoreboard": (("bench", "generators", "--out", folder / "broken.npy"), "broken.npy"),
+        "unknown kind of region": (
+            ("bench", "generators", "--regions", "liver", "--out", folder / "b.json"),
+            "liver",
+        ),
         "no place to view": (("view", scan), "in mm"),
         "nothing to view": (("view", folder / "absent"), "absent"),
     }

@@ -7,9 +7,9 @@ import pytest
 from scoreboard_patients import DOSE, patient
 
 from ctinv.denoiser import load_denoiser
+from ctinv.sampler import InvarianceSampler
 from ctinv.scoreboard.patients import FIRST_SEED, Patient, rescans_at_dose
 from ctinv.scoreboard.places import KINDS, find_places
-from ctinv.sampler import InvarianceSampler
 from ctinv.simulate import simulate_low_dose
 from ctinv.volume import Box
 

@@ -174,12 +174,12 @@ def _feedback(certificates: Sequence[Certificate]) -> dict[str, Any]:
 
 def _mean_chi2(certificates: Sequence[Certificate]) -> float | None:
     values = [certificate.chi2_per_n for certificate in certificates if certificate.passed]
-    return float(np.mean(values)) if values else None
+    return float(np.mean(values)) if len(values) >= FEWEST else None
 
 
 def _kept(raw: Images, x_tilde: Images, scan: Images) -> float | None:
-    """Share of the low-frequency change that certification leaves; None where nothing was certified or proposed."""
-    before = low_change(raw, scan) if len(raw) else 0.0
+    """Share of the low-frequency change that certification leaves; None for fewer than 20 certified samples."""
+    before = low_change(raw, scan) if len(raw) >= FEWEST else 0.0
     return low_change(x_tilde, scan) / before if before > 0 else None
 
 
