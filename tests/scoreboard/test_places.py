@@ -10,6 +10,7 @@ from ctinv.denoiser import load_denoiser
 from ctinv.sampler import InvarianceSampler
 from ctinv.scoreboard.patients import FIRST_SEED, Patient, rescans_at_dose
 from ctinv.scoreboard.places import KINDS, find_places
+from ctinv.scoreboard.ranks import coverage, rank_distance, ranks
 from ctinv.simulate import simulate_low_dose
 from ctinv.volume import Box
 
@@ -68,3 +69,13 @@ def test_without_a_full_dose_re_scans_come_from_c() -> None:
     sigma = found.covariance.part(found.covariance.total_sigma, box)
     assert np.sqrt(images.var(0, ddof=1).mean()) == pytest.approx(np.sqrt((sigma**2).mean()), rel=0.1)
     np.testing.assert_allclose(images.mean(), float(found.clean[box.slices].mean()), atol=0.2 * sigma.mean())
+
+
+def test_the_scan_is_one_of_its_own_re_scans_and_another_dose_is_noticed() -> None:
+    one, box = patient(), Box(0, 24, 72, 24, 72)
+    assert one.full is not None
+    scan = one.scan[box].hu[0]
+    same, other = (rescans_at_dose(one.full, box, dose=dose, count=40) for dose in (DOSE, DOSE / 2))
+    assert rank_distance(ranks(same, scan), 40) < 0.02
+    assert coverage(ranks(same, scan)) == pytest.approx(0.9, abs=0.04)
+    assert rank_distance(ranks(other, scan), 40) > 0.05

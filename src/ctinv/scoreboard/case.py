@@ -53,8 +53,14 @@ class Ground:
     target: Images | None
 
     def floors(self) -> dict[str, float]:
-        """Scores of the re-scans among each other, HU."""
-        return {"energy_hu": energy_floor(self.rescans), "crps_hu": crps_floor(self.rescans)}
+        """What nothing can beat: scores of the re-scans among each other in HU, and the scan's ranks among them."""
+        relative = ranks(self.rescans, self.scan)
+        return {
+            "energy_hu": energy_floor(self.rescans),
+            "crps_hu": crps_floor(self.rescans),
+            "rank_distance": rank_distance(relative, len(self.rescans)),
+            "coverage": coverage(relative),
+        }
 
 
 def draws_of(noise: SurroundedNoise, shape: tuple[int, int], *, count: int, seeds: RowSeeds) -> Images:

@@ -70,6 +70,8 @@ COLUMNS = {
     "crps_floor": Column("rescans.crps_hu"),
     "rank_raw": Column("raw.rank_distance", "the most uniform ranks of the scan before correction"),
     "rank": Column("corrected.rank_distance", "the most uniform ranks after it"),
+    "rank_floor": Column("rescans.rank_distance"),
+    "coverage_floor": Column("rescans.coverage"),
     "coverage_raw": Column(
         "raw.coverage", "the raw coverage nearest to 90 %", lambda value, _: abs(value - 0.9)
     ),

@@ -27,8 +27,8 @@ EXACTNESS = {
 LIKENESS = {
     "energy score raw → certified (floor), HU": "{energy_raw:.3f} → {energy:.3f} ({energy_floor:.3f})",
     "CRPS raw → certified (floor), HU": "{crps_raw:.3f} → {crps:.3f} ({crps_floor:.3f})",
-    "rank distance raw → certified": "{rank_raw:.3f} → {rank:.3f}",
-    "90 % interval holds x, raw → certified": "{coverage_raw:.0%} → {coverage:.0%}",
+    "rank distance raw → certified (floor)": "{rank_raw:.3f} → {rank:.3f} ({rank_floor:.3f})",
+    "90 % interval holds x, raw → certified (re-scans)": "{coverage_raw:.0%} → {coverage:.0%} ({coverage_floor:.0%})",
     "raw NPS over C: low / mid / high": "{noise_raw_low:.2f} / {noise_raw_mid:.2f} / {noise_raw_high:.2f}",
     "certified NPS over C": "{noise_corrected_low:.2f} / {noise_corrected_mid:.2f} / {noise_corrected_high:.2f}",
 }
@@ -72,7 +72,8 @@ def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:
         *_rows("generator", by_name, LIKENESS),
         "",
         f"Certified figures are those of the samples that {ASKED} certifies; {PARTLY}: only where there are at least 20 of "
-        "them. Seconds are those of the machine that measured.",
+        "them. Floor: the re-scans themselves, each against the others, and the scan's rank among them. Seconds are those "
+        "of the machine that measured.",
         "",
         best_sentence({name: at_tier(rows, ASKED) for name, rows in by_name.items()}),
     ]
@@ -91,8 +92,8 @@ def best_sentence(rows: Mapping[str, Sequence[Record]]) -> str:
     for column, names in winners(rows).items():
         if len(names) < len(compared):
             value, _ = mean(rows[names[0]], column)
-            parts.append(f"{COLUMNS[column].words}: {' and '.join(names)} ({value:.3g})")
-    return f"Who has it: {'; '.join(parts)}." if parts else "All are equal."
+            parts.append(f"{COLUMNS[column].words}, {' and '.join(names)} ({value:.3g})")
+    return f"Best by column: {'; '.join(parts)}." if parts else "All are equal."
 
 
 def _measured(records: Sequence[Record]) -> str:
