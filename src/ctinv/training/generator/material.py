@@ -108,14 +108,13 @@ def measure_sigma_out(denoiser: Denoiser, pair: Pair) -> float:
 
 def _most_tissue(full: np.ndarray) -> Box:
     """The square with the most soft tissue, -100 to 150 HU."""
+    edge = min(_REGION, *full.shape)
     tissue = ((full > -100) & (full < 150)).astype(np.float64)
     total = np.pad(tissue.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     height, width = full.shape
     best = (-1.0, 0, 0)
-    for y in range(0, height - _REGION + 1, 8):
-        for x in range(0, width - _REGION + 1, 8):
-            inside = (
-                total[y + _REGION, x + _REGION] - total[y, x + _REGION] - total[y + _REGION, x] + total[y, x]
-            )
+    for y in range(0, height - edge + 1, 8):
+        for x in range(0, width - edge + 1, 8):
+            inside = total[y + edge, x + edge] - total[y, x + edge] - total[y + edge, x] + total[y, x]
             best = max(best, (float(inside), y, x))
-    return Box(0, best[1], best[1] + _REGION, best[2], best[2] + _REGION)
+    return Box(0, best[1], best[1] + edge, best[2], best[2] + edge)

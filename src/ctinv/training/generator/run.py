@@ -65,6 +65,7 @@ def train_generator(
     """
     chosen = pick_device(device)
     denoiser = load_denoiser(config.denoiser, device=chosen)
+    denoiser.check_unit("HU")
     representation = Representation(denoiser, config.tap)
     try:
         out.mkdir(parents=True, exist_ok=True)
