@@ -1,7 +1,7 @@
-"""One page about one study: a picture for people and the same as JSON.
+"""Pages for people, each with the same figures as JSON: one about one study, and one about the layers of a network.
 
-Takes `Samples` in memory or a stored study alike; needs neither a model nor torch. Figures are in the unit of the scan,
-HU for a CT, also where a name of the JSON says ``hu``; its summary and its provenance name the unit.
+The overview takes `Samples` in memory or a stored study alike; needs neither a model nor torch. Figures are in the unit of
+the scan, HU for a CT, also where a name of the JSON says ``hu``; the JSON names the unit.
 """
 
 from __future__ import annotations
@@ -102,6 +102,25 @@ def overview(
     with _replacing(path_png.with_suffix(".json")) as temporary:
         temporary.write_text(dumps(page, indent=1) + "\n", encoding="utf-8")
     return page
+
+
+def layer_page(page: dict[str, Any], path_json: str | Path, *, picture: str | Path | None = None) -> None:
+    """Write a layer study as JSON and, where a path is given, its picture as PNG.
+
+    Args:
+        page: What `ctinv.layer_study.LayerStudy.to_json` gives.
+        path_json: Where the figures go.
+        picture: Where the picture goes.
+    """
+    for path in (path_json, *([picture] if picture else [])):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(Path(path_json)) as temporary:
+        temporary.write_text(dumps({"use": STAMP, **page}, indent=1) + "\n", encoding="utf-8")
+    if picture is not None:
+        from ctinv.layer_picture import draw as draw_layers
+
+        with _replacing(Path(picture)) as temporary:
+            draw_layers(page, stamp=STAMP).savefig(temporary, format="png", dpi=100)
 
 
 def choose_window(hu: NDArray[np.float32], *, modality: str = "CT") -> tuple[str, float, float]:

@@ -19,10 +19,11 @@ from ctinv.layer_study.one_tap import REFERENCE, Passer, TapStudy, study_tap
 from ctinv.representation import Representation
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
+from ctinv.sampler.sampler import check_request
 from ctinv.volume import Box, Volume
 
 SHARES = (0.01, 0.05, 0.10)
-_OF_ONE_TAP = ("tap", "tolerance", "tolerance_unit", "generator", "generator_sha256")
+_OF_ONE_TAP = ("tap", "tolerance", "tolerance_unit", "generator", "generator_sha256", "domain")
 
 Progress = Callable[[str, float], None]
 
@@ -76,7 +77,7 @@ def study_layers(
     n: int = 250,
     seed: int = 0,
     tier: str = "T2",
-    shares: Sequence[float] = SHARES,
+    shares: Sequence[float] | None = None,
     window_hu: float | None = None,
     device: str = "auto",
     photons: float | None = None,
@@ -94,7 +95,7 @@ def study_layers(
         n: Samples of each generator at each tap, at least 2.
         seed: The user's seed.
         tier: Tier that is asked for at each tap.
-        shares: ρ at which d_eff is taken, as shares of each tap's response to noise.
+        shares: ρ at which d_eff is taken, as shares of each tap's response to noise; `SHARES` by default.
         window_hu, device, photons, noise_sigma: As for `ctinv.sampler.InvarianceSampler`.
         progress: Called with a phrase and a finished share; raising in it stops the study.
 
@@ -103,7 +104,8 @@ def study_layers(
             does not fit.
         ResourceError: The region does not fit into memory.
     """
-    chosen = _check(denoiser, taps, n, tier, shares)
+    shares = SHARES if shares is None else shares
+    chosen = _check(denoiser, taps, n, seed, tier, shares)
     proposers = _proposers(generator, denoiser, chosen)
     seeds = RowSeeds(seed, hash_series(volume.uid), str(box))
     studies: list[TapStudy] = []
@@ -148,7 +150,7 @@ def study_layers(
 
 
 def _check(
-    denoiser: Denoiser, taps: Sequence[str] | None, n: int, tier: str, shares: Sequence[float]
+    denoiser: Denoiser, taps: Sequence[str] | None, n: int, seed: int, tier: str, shares: Sequence[float]
 ) -> list[str]:
     """The taps in the order of the data flow; refuses what cannot be meant before any work is done."""
     if n < 2:
@@ -157,6 +159,7 @@ def _check(
         raise InputError(
             f"expected tolerances as shares of the noise between 0 and 1, got {list(shares)}; 0.05 is 5 %."
         )
+    check_request(n, seed)
     check_tier(tier)
     for tap in taps or ():
         denoiser.check_tap(tap)
