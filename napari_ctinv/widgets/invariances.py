@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ctinv.sampler import Store
 
 CENTRE, WHOLE = "64 x 64 at the centre of the view", "whole visible slice"
-GENERATORS = ("renoise",)
+GENERATORS = ("renoise", "metamer", "pca", "vae_cinn", "cvae_cinn", "cvae", "vae_y", "inn")
 TIERS = {"T0 numeric": "T0", "T1 DICOM": "T1", "T2 display": "T2", "T3 noise": "T3"}
 
 
@@ -211,6 +211,10 @@ class InvariancesWidget(Panel):
         self.tap.tooltip = "the layer whose representation must stay; output is the denoised image itself"
         self.tier.tooltip = (
             "T0: the same numbers; T1: the same integer HU; T2: the same 8-bit picture; T3: within the noise"
+        )
+        self.generator.tooltip = (
+            "renoise: noise on f(x); metamer: feature matching from noise; the others are trained for a denoiser and a tap. "
+            "vae_y makes images as f should make them: shown, not fed back"
         )
         self.seed.tooltip = "sample k depends on the seed and k only"
 

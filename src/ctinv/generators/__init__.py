@@ -12,12 +12,13 @@ from ctinv.errors import InputError, ModelError
 from ctinv.generators.contract import Domain, Generator, Proposer, Scene, TrainingFree
 from ctinv.generators.kinds import KINDS, check_condition
 from ctinv.generators.library import find_entry, read_entry
+from ctinv.generators.metamer import Metamer
 from ctinv.generators.renoise import Renoise
 from ctinv.representation import Representation
 
 __all__ = ["GENERATORS", "Domain", "Generator", "Proposer", "Scene", "available", "find_generator"]
 
-GENERATORS: dict[str, type] = {"renoise": Renoise}
+GENERATORS: dict[str, type] = {"renoise": Renoise, "metamer": Metamer}
 """Training-free generators: name to a class that takes a `Scene`."""
 
 
