@@ -44,7 +44,7 @@ _ATTENTION_START = 0.1  # small, but not zero: gradients flow
 class VectorAutoencoder(Autoencoder):
     """One latent vector per patch, as in the papers; it takes patches of one size only.
 
-    At its defaults 108,878,827 weights, unconditional 108,844,442; the published ones have 108,976,095 and 108,941,690.
+    At its defaults 108,869,899 weights, unconditional 108,835,514; the published ones have 108,976,095 and 108,941,690.
     Deliberately not as in the published code: no spectral norm, of which that code never stores the power iteration, so that
     the norms stayed at 1.2 to 1.5; one kind of normalisation; a ReLU before the last convolution; f(x) averaged over areas
     where that code picked single noisy pixels; and weights start at random, not from ImageNet.
@@ -85,6 +85,9 @@ class VectorAutoencoder(Autoencoder):
         if encoder not in ENCODERS:
             raise InputError(f"there is no encoder {encoder!r}; choose one of {', '.join(ENCODERS)}.")
         self.latent, self.patch, self.factor, self.conditional = latent, patch, patch, conditional
+        self.decoder = BigDecoder(
+            latent, patch, channels, classes=classes, attention=attention, extra=1 if conditional else 0
+        )
         self.encoder = ENCODERS[encoder](
             spatial_dims=2,
             n_input_channels=2 if conditional else 1,
@@ -92,9 +95,6 @@ class VectorAutoencoder(Autoencoder):
             bias_downsample=False,
             widen_factor=encoder_width,
             num_classes=2 * latent,
-        )
-        self.decoder = BigDecoder(
-            latent, patch, channels, classes=classes, attention=attention, extra=1 if conditional else 0
         )
         with torch.no_grad():
             assert self.encoder.fc is not None
@@ -186,16 +186,14 @@ class UpBlock(nn.Module):
     def __init__(self, before: int, after: int, features: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = ConditionalNorm(before, features), ConditionalNorm(after, features)
-        self.conv1 = nn.Conv2d(before, after, 3, padding=1)
-        self.conv2 = nn.Conv2d(after, after, 3, padding=1)
-        self.skip = nn.Conv2d(before, after, 1)
+        # Without biases: every path from here leads through a normalisation that takes them off again.
+        self.conv1 = nn.Conv2d(before, after, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.skip = nn.Conv2d(before, after, 1, bias=False)
 
     def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
         """(B, C, h, w) and (B, features) to (B, C', 2h, 2w)."""
-        assert self.conv1.bias is not None
-        change = upsampled_convolution(
-            F.relu(self.norm1(hidden, features)), self.conv1.weight, self.conv1.bias
-        )
+        change = upsampled_convolution(F.relu(self.norm1(hidden, features)), self.conv1.weight)
         change = self.conv2(F.relu(self.norm2(change, features)))
         # A 1x1 convolution is the same before and after the upsampling, and a quarter of the work before.
         return change + F.interpolate(self.skip(hidden), scale_factor=2, mode="nearest")
@@ -243,7 +241,7 @@ class SelfAttention(nn.Module):
         return hidden + self.gamma * change
 
 
-def upsampled_convolution(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def upsampled_convolution(image: Tensor, weight: Tensor) -> Tensor:
     """A 3x3 convolution with zero padding of the image doubled by repeating pixels, without making that image.
 
     Each of the four pixels that come of one sees 2x2 pixels, under sums of the kernel's entries: one 2x2 convolution to four
@@ -252,7 +250,6 @@ def upsampled_convolution(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor
     Args:
         image: (B, C, h, w).
         weight: (C', C, 3, 3).
-        bias: (C',).
 
     Returns:
         (B, C', 2h, 2w).
@@ -263,7 +260,7 @@ def upsampled_convolution(image: Tensor, weight: Tensor, bias: Tensor) -> Tensor
     folded = torch.einsum("apk,bql,oikl->oabipq", fold, fold, weight)
     phases = F.conv2d(image, folded.flatten(0, 2), padding=1).unflatten(1, (-1, 2, 2))
     cut = [phases[:, :, a, b, a : a + height, b : b + width] for a in (0, 1) for b in (0, 1)]
-    return F.pixel_shuffle(torch.stack(cut, dim=2).flatten(1, 2), 2) + bias[:, None, None]
+    return F.pixel_shuffle(torch.stack(cut, dim=2).flatten(1, 2), 2)
 
 
 def beside(hidden: Tensor, c: Tensor | None) -> Tensor:
