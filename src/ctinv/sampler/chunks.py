@@ -120,7 +120,8 @@ class ImageArray:
             order = order[run:]
         for block in sorted({k // layout.CHUNK_ROWS for k in rows}):
             _flush(self._path / "c" / str(block))
-        _flush_one(self._path / "c")
+        if (self._path / "c").is_dir():  # what is missing altogether takes no chunk
+            _flush_one(self._path / "c")
 
     def extend(self, n: int) -> None:
         """Make room for n rows; existing ones stay as they are."""
