@@ -147,7 +147,7 @@ def search(key: str, data: Path) -> dict[str, Any]:
 def networks(low: Image) -> Iterator[tuple[str, Callable[[int], Image], dict[str, Any]]]:
     """Every shipped CT denoiser as a function of the slice number, with its weights' hash."""
     from ctinv.denoiser import denoise_slices, load_denoiser
-    from ctinv.models import shipped
+    from ctinv.models.shipped import shipped
 
     for name in shipped():
         denoiser = load_denoiser(name)

@@ -21,7 +21,7 @@ import numpy as np
 
 from ctinv import Acquisition, Box, InvarianceSampler, Volume, load_denoiser, read_series
 from ctinv.jsonable import dumps
-from ctinv.models import shipped
+from ctinv.models.shipped import shipped
 from ctinv.resources import ct_folder
 
 SHIPPED = {

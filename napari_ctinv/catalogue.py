@@ -1,21 +1,17 @@
-"""Which denoisers and taps can be chosen, read from the bundles' JSON without loading a network or torch."""
+"""Which denoisers, taps and generators can be chosen, read from the bundles' JSON without loading a network or torch."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ModelError
+from ctinv.generators.kinds import KINDS, TRAINING_FREE
+from ctinv.generators.library import find_entry
+from ctinv.models.shipped import METADATA, read_config, shipped
 from ctinv.resources import bundles_folder
 
 ENDS = ("input", "output")
-
-
-def shipped_denoisers() -> list[str]:
-    """Names of the shipped denoisers, in order."""
-    folder = bundles_folder()
-    return sorted(path.parent.parent.name for path in folder.glob("*/configs/metadata.json"))
 
 
 def taps_of(denoiser: str | Path) -> list[str]:
@@ -26,25 +22,29 @@ def taps_of(denoiser: str | Path) -> list[str]:
     Raises:
         ModelError: The bundle cannot be read.
     """
-    return ["output", *_inner_taps(_metadata(denoiser)), "input"]
+    taps = _about(denoiser).get("taps")
+    inner = [str(name) for name in taps if str(name) not in ENDS] if isinstance(taps, dict) else []
+    return ["output", *inner, "input"]
 
 
-def _metadata(denoiser: str | Path) -> dict[str, Any]:
-    folder = bundles_folder() / denoiser if str(denoiser) in shipped_denoisers() else Path(denoiser)
+def generators_of(denoiser: str | Path, tap: str) -> list[str]:
+    """Generators that there are for a denoiser at a tap; trained ones belong to the weights of one denoiser."""
+    try:
+        hashes = _about(denoiser).get("weights_sha256")
+    except ModelError:
+        return list(TRAINING_FREE)
+    trained = (kind for kind in KINDS if isinstance(hashes, dict) and find_entry(kind, hashes, tap))
+    return [*TRAINING_FREE, *trained]
+
+
+def _about(denoiser: str | Path) -> dict[str, Any]:
+    """The block ``ctinv`` of a bundle's metadata; empty for a file and for a foreign bundle."""
+    folder = bundles_folder() / denoiser if str(denoiser) in shipped() else Path(denoiser)
     if folder.is_file():
         return {}
-    try:
-        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not (folder / METADATA).is_file():
         raise ModelError(
             f"{folder.name!r} is no file and no bundle, as it has no configs/metadata.json; choose another."
-        ) from None
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _inner_taps(metadata: dict[str, Any]) -> list[str]:
-    about = metadata.get("ctinv")
-    taps = about.get("taps") if isinstance(about, dict) else None
-    if not isinstance(taps, dict):
-        return []
-    return [str(name) for name in taps if str(name) not in ENDS]
+        )
+    about = read_config(folder, METADATA).get("ctinv")
+    return about if isinstance(about, dict) else {}

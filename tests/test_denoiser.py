@@ -13,7 +13,8 @@ from torch import nn
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError, ModelError
 from ctinv.io.dicom import read_series
-from ctinv.models import find_by_hash, find_network, shipped
+from ctinv.models.ladder import find_network
+from ctinv.models.shipped import find_by_hash, shipped
 from ctinv.networks import NETWORKS, taps_of
 from ctinv.quality import body_rmse
 from ctinv.representation import Representation

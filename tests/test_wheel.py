@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 PROBE = """
 import json, sys
 import ctinv, napari_ctinv
-from ctinv.models import shipped
+from ctinv.models.shipped import shipped
 from ctinv.denoiser import load_denoiser
 from ctinv.io.dicom import read_series
 from ctinv.resources import bundles_folder, ct_folder

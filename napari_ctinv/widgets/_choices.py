@@ -8,14 +8,14 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, FileEdit
 
 from ctinv.errors import InputError
-from napari_ctinv.catalogue import shipped_denoisers
+from ctinv.models.shipped import shipped
 
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def denoiser_box() -> ComboBox:
     """The shipped denoisers."""
-    return ComboBox(label="denoiser", choices=shipped_denoisers(), tooltip="a shipped network")
+    return ComboBox(label="denoiser", choices=shipped(), tooltip="a shipped network")
 
 
 def path_edit(label: str, mode: FileDialogMode, tooltip: str) -> FileEdit:
@@ -34,6 +34,12 @@ def bundle_edit() -> FileEdit:
         "its card beside it; leave empty to use the one above"
     )
     return path_edit("or bundle", FileDialogMode.EXISTING_DIRECTORY, tooltip)
+
+
+def generator_edit() -> FileEdit:
+    """A generator that the user trained; it goes before the shipped ones."""
+    tooltip = "a generator you trained: the bundle folder that ctinv train generator wrote; leave empty to use the one above"
+    return path_edit("or its bundle", FileDialogMode.EXISTING_DIRECTORY, tooltip)
 
 
 def device_box() -> ComboBox:

@@ -12,9 +12,10 @@ from napari.layers import Image, Layer, Shapes
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from ctinv.errors import InputError, ModelError
+from ctinv.generators.kinds import TRAINING_FREE
 from ctinv.volume import Box, Volume
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.catalogue import taps_of
+from napari_ctinv.catalogue import generators_of, taps_of
 from napari_ctinv.compare import on_top_of_each_other, side_by_side
 from napari_ctinv.layers import fx_layer, outline_layer, sample_stack, samples_layer
 from napari_ctinv.selection import box_around, box_from_shape, visible_height, volume_of, whole_slice
@@ -25,6 +26,7 @@ from napari_ctinv.widgets._choices import (
     chosen_path,
     denoiser_box,
     device_box,
+    generator_edit,
     path_edit,
 )
 from napari_ctinv.widgets._panel import Panel
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from ctinv.sampler import Store
 
 CENTRE, WHOLE = "64 x 64 at the centre of the view", "whole visible slice"
-GENERATORS = ("renoise", "metamer", "pca", "vae_cinn", "cvae_cinn", "cvae", "vae_y", "inn")
 TIERS = {"T0 numeric": "T0", "T1 DICOM": "T1", "T2 display": "T2", "T3 noise": "T3"}
 
 
@@ -51,7 +52,8 @@ class InvariancesWidget(Panel):
         self.denoiser = denoiser_box()
         self.bundle = bundle_edit()
         self.tap = ComboBox(label="tap", choices=self._tap_choices)
-        self.generator = ComboBox(label="generator", choices=GENERATORS)
+        self.generator = ComboBox(label="generator", choices=self._generator_choices)
+        self.own_generator = generator_edit()
         self.n = SpinBox(label="samples", value=250, min=1, max=100_000)
         self.tier = ComboBox(label="tier", choices=list(TIERS.items()), value="T2")
         self.seed = SpinBox(label="seed", value=0, min=0, max=2**31 - 1)
@@ -59,10 +61,19 @@ class InvariancesWidget(Panel):
         tooltip = "folder to write or to continue; empty: in your data folder, named by its key"
         self.study = path_edit("study", FileDialogMode.OPTIONAL_FILE, tooltip)
         self._explain()
-        fields = [self.image, self.region, self.denoiser, self.bundle, self.tap, self.generator]
+        fields = [
+            self.image,
+            self.region,
+            self.denoiser,
+            self.bundle,
+            self.tap,
+            self.generator,
+            self.own_generator,
+        ]
         fields += [self.n, self.tier, self.seed, self.device, self.study]
         self.denoiser.changed.connect(self._reset_taps)
         self.bundle.changed.connect(self._reset_taps)
+        self.tap.changed.connect(self._reset_generators)
         self.line = QLabel("")
         self.line.setWordWrap(True)
         self.table = CertificateTable()
@@ -92,7 +103,7 @@ class InvariancesWidget(Panel):
             box=self.chosen_box(volume),
             denoiser=chosen_denoiser(self.denoiser, self.bundle),
             tap=str(self.tap.value),
-            generator=str(self.generator.value),
+            generator=str(chosen_path(self.own_generator) or self.generator.value),
             n=int(self.n.value),
             tier=str(self.tier.value),
             seed=int(self.seed.value),
@@ -194,6 +205,10 @@ class InvariancesWidget(Panel):
         ]
         return [*drawn, (CENTRE, CENTRE), (WHOLE, WHOLE)]
 
+    def _generator_choices(self, _widget: Any = None) -> list[str]:
+        chosen = chosen_path(self.bundle) or self.denoiser.value
+        return generators_of(chosen, str(self.tap.value)) if chosen is not None else list(TRAINING_FREE)
+
     def _tap_choices(self, _widget: Any = None) -> list[str]:
         chosen = chosen_path(self.bundle) or self.denoiser.value
         try:
@@ -205,6 +220,10 @@ class InvariancesWidget(Panel):
     def _reset_taps(self, _value: Any = None) -> None:
         self._say("")
         self.tap.reset_choices()
+        self._reset_generators()
+
+    def _reset_generators(self, _value: Any = None) -> None:
+        self.generator.reset_choices()
 
     def _explain(self) -> None:
         self.region.tooltip = "draw a rectangle in a Shapes layer, or take a part of the visible slice"

@@ -283,7 +283,8 @@ def load_denoiser(
     Raises:
         ModelError: The network is unknown, damaged, not allowed, or no denoiser that can be studied.
     """
-    from ctinv.models import call_factory, find_network, is_factory  # only this function reads files
+    from ctinv.models.factory import call_factory, is_factory  # only this function reads files
+    from ctinv.models.ladder import find_network
 
     if isinstance(source, str) and is_factory(source):
         source = call_factory(source)

@@ -17,7 +17,8 @@ from ctinv.bundle import export_bundle
 from ctinv.bundle.check import siblings_agree
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError, ModelError
-from ctinv.models import find_network, shipped
+from ctinv.models.ladder import find_network
+from ctinv.models.shipped import shipped
 from ctinv.networks import NETWORKS
 from ctinv.resources import bundles_folder
 from ctinv.training.start import build

@@ -12,7 +12,7 @@ from generator_runs import small_config, write_pairs
 
 from ctinv.denoiser import load_denoiser
 from ctinv.fibre.region import Region
-from ctinv.generators import Scene
+from ctinv.generators.contract import Scene
 from ctinv.representation import Representation
 from ctinv.training.generator import train_generator
 from ctinv.volume import Box

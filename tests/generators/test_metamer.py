@@ -13,7 +13,8 @@ from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.measure import rms
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
-from ctinv.generators import GENERATORS, Scene
+from ctinv.generators.contract import Scene
+from ctinv.generators.find import GENERATORS
 from ctinv.generators.metamer import Metamer
 from ctinv.networks import CNN10, NETWORKS
 from ctinv.representation import Representation

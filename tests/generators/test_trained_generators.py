@@ -14,7 +14,8 @@ import torch
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError, ModelError
 from ctinv.fibre.rows import RowSeeds
-from ctinv.generators import Scene, find_generator
+from ctinv.generators.contract import Scene
+from ctinv.generators.find import find_generator
 from ctinv.generators.kinds import KINDS
 from ctinv.representation import Representation
 from ctinv.volume import Box

@@ -17,7 +17,7 @@ from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule
-from ctinv.generators import Scene
+from ctinv.generators.contract import Scene
 from ctinv.generators.renoise import Renoise
 from ctinv.representation import Representation
 from ctinv.volume import Box

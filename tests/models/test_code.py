@@ -14,7 +14,7 @@ from torch import nn
 
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import ModelError
-from ctinv.models import is_factory
+from ctinv.models.factory import is_factory
 from ctinv.training.start import build
 
 FACTORIES = """

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import ModelError
-from ctinv.models import find_network
 from ctinv.models.card import Convention
 from ctinv.models.convention import CANDIDATES, LDCT_BENCHMARK, denoise, flat_levels, guess, noisy_object
+from ctinv.models.ladder import find_network
 
 ALIKE = CANDIDATES[
     -2:

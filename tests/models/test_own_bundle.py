@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from ctinv.bundle import export_bundle
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import ModelError
-from ctinv.models import find_network
+from ctinv.models.ladder import find_network
 from ctinv.networks import NETWORKS
 from ctinv.training.start import build
 

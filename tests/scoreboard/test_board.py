@@ -12,7 +12,7 @@ from scoreboard_patients import SIZE, Far, InTarget, Narrow, patient
 
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import InputError
-from ctinv.generators import GENERATORS, find_generator
+from ctinv.generators.find import GENERATORS, find_generator
 from ctinv.sampler import InvarianceSampler
 from ctinv.scoreboard import board
 from ctinv.scoreboard.board import Request, run
@@ -126,11 +126,13 @@ def test_an_interruption_keeps_what_is_finished(
             raise KeyboardInterrupt
 
     monkeypatch.setitem(GENERATORS, "stops", Stops)
-    request = Request(generators=("renoise", "stops"), kinds=("soft tissue",), n=20, size=SIZE, device="cpu")
+    request = Request(
+        generators=("renoise", "stops"), kinds=("soft tissue",), tiers=("T3",), n=20, size=SIZE, device="cpu"
+    )
     with pytest.raises(KeyboardInterrupt):
         run(denoiser, PATIENTS, request, Results(tmp_path / "board.json"))
     kept = Results(tmp_path / "board.json").cases
-    assert [row["case"]["generator"] for row in kept.values()] == ["renoise"]
+    assert [(row["case"]["generator"], row["case"]["tier"]) for row in kept.values()] == [("renoise", "T3")]
     assert [file.name for file in tmp_path.iterdir()] == ["board.json"]
 
 
@@ -139,6 +141,8 @@ def test_requests_that_cannot_be_met_are_refused(denoiser: Denoiser, tmp_path: P
         Request(kinds=("liver",))
     with pytest.raises(InputError, match="at least one sample"):
         Request(n=0)
+    with pytest.raises(InputError, match="no tier"):
+        Request(tiers=("T2", "T9"))
     with pytest.raises(InputError, match="two generators are called renoise"):
         run(denoiser, PATIENTS, Request(generators=("renoise", "renoise")), Results(tmp_path / "a.json"))
     (tmp_path / "b.json").write_text('{"cases": []}')

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from ctinv.errors import ModelError
-from ctinv.models import find_network
+from ctinv.models.ladder import find_network
 
 
 def check_bundle(folder: Path, *, schema: Path | None = None) -> list[str]:

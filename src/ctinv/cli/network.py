@@ -58,7 +58,7 @@ def find_denoiser(
     Raises:
         ModelError: No denoiser has them.
     """
-    from ctinv.models import find_by_hash
+    from ctinv.models.shipped import find_by_hash
 
     if not weights_sha256:
         raise ModelError(

@@ -1,72 +1,14 @@
 """Generators of candidates x_c, one per file, behind one contract (method §5).
 
-To add one: write a class with `candidates` in a file of its own and add its row to `GENERATORS`; a trained one is a row of
-`ctinv.generators.kinds.KINDS` and comes out of a bundle (`ctinv.generators.trained`).
+| file | holds |
+|---|---|
+| `contract` | what a generator is given and must give |
+| `find` | the registry `GENERATORS` of training-free ones, and the generator that a request names |
+| `kinds` | the kinds of trained ones; light to import |
+| `library` | their bundles, found by kind, denoiser and tap; light to import |
+| `model`, `trained` | their networks, and how they work on a scan |
+| `renoise`, `metamer` | the training-free ones |
+
+To add one: write a class with `candidates` in a file of its own and add its row to `GENERATORS`. A trained one is a row of
+`KINDS` and comes out of a bundle.
 """
-
-from __future__ import annotations
-
-from pathlib import Path
-
-from ctinv.errors import InputError, ModelError
-from ctinv.generators.contract import Domain, Generator, Proposer, Scene, TrainingFree
-from ctinv.generators.kinds import KINDS, check_condition
-from ctinv.generators.library import find_entry, read_entry
-from ctinv.generators.metamer import Metamer
-from ctinv.generators.renoise import Renoise
-from ctinv.representation import Representation
-
-__all__ = ["GENERATORS", "Domain", "Generator", "Proposer", "Scene", "available", "find_generator"]
-
-GENERATORS: dict[str, type] = {"renoise": Renoise, "metamer": Metamer}
-"""Training-free generators: name to a class that takes a `Scene`."""
-
-
-def find_generator(source: str | Path, representation: Representation) -> Proposer:
-    """The generator that a request names.
-
-    Args:
-        source: A name of `GENERATORS` or of `ctinv.generators.kinds.KINDS`, or the bundle folder of a trained one.
-        representation: Φ, for which a trained generator must have been made.
-
-    Raises:
-        InputError: There is no such generator, or none for this denoiser and tap; the message says which there are.
-        ModelError: The bundle is damaged, or belongs to another denoiser.
-    """
-    name, denoiser = str(source), representation.denoiser
-    if name in GENERATORS:
-        return TrainingFree(name, GENERATORS[name])
-    if name in KINDS:
-        entry = find_entry(name, denoiser.weights_sha256, representation.tap)
-        if entry is None:
-            raise InputError(
-                f"no {name} was trained for {denoiser.name} at {representation.tap!r}; there are "
-                f"{', '.join(available(representation))}, or train it with `ctinv train generator`."
-            )
-    elif Path(source).is_dir():
-        entry = read_entry(Path(source))
-        if not entry.belongs_to(denoiser.weights_sha256):
-            raise ModelError(
-                f"{entry.folder.name} was trained for {entry.about.get('denoiser')} with other weights than those of "
-                f"{denoiser.name}; name the denoiser it belongs to."
-            )
-        if representation.tap not in entry.taps:
-            raise InputError(
-                f"{entry.folder.name} was trained at {', '.join(entry.taps)}, not at {representation.tap!r}; choose one."
-            )
-    else:
-        raise InputError(
-            f"there is no generator {name[:40]!r}; choose one of {', '.join([*GENERATORS, *KINDS])}, or a bundle folder."
-        )
-    if entry.about["taps"][representation.tap].get("sees_output"):
-        check_condition(representation)
-    from ctinv.generators.trained import Trained  # imports the networks
-
-    return Trained(entry, representation.tap)
-
-
-def available(representation: Representation) -> list[str]:
-    """Names of the generators that there are for a denoiser at a tap."""
-    denoiser = representation.denoiser
-    trained = (kind for kind in KINDS if find_entry(kind, denoiser.weights_sha256, representation.tap))
-    return [*GENERATORS, *trained]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
-
-Domain = Literal["input", "target"]
-"""``"input"``: candidates are scans, which f takes. ``"target"``: they are images as f should make them; feeding those back
-has no meaning, so they are shown as what they are and never certified."""
+from ctinv.generators.kinds import Domain
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,7 @@ class Generator(Protocol):
     """Proposes images of one region that might be invariances.
 
     To implement a new one: write a class with this method in a file of its own and add its row to
-    `ctinv.generators.GENERATORS`. A generator only proposes; exactness and the certificate are the engine's business,
+    `ctinv.generators.find.GENERATORS`. A generator only proposes; exactness and the certificate are the engine's business,
     the same for all.
     """
 

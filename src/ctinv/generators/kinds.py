@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from ctinv.errors import InputError
-from ctinv.generators.contract import Domain
-from ctinv.representation import Representation
+
+if TYPE_CHECKING:
+    from ctinv.representation import Representation
+
+Domain = Literal["input", "target"]
+"""``"input"``: candidates are scans, which f takes. ``"target"``: they are images as f should make them; feeding those back
+has no meaning, so they are shown as what they are and never certified."""
+
+TRAINING_FREE = ("renoise", "metamer")
+"""Names of `ctinv.generators.find.GENERATORS`, for who only wants to list them."""
 
 
 @dataclass(frozen=True)

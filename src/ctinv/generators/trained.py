@@ -19,8 +19,8 @@ from ctinv.denoiser import OUTPUT
 from ctinv.errors import InputError, ModelError
 from ctinv.fibre.region import grow
 from ctinv.fibre.rows import CANDIDATE, RowSeeds
-from ctinv.generators.contract import Domain, Scene
-from ctinv.generators.kinds import KINDS
+from ctinv.generators.contract import Scene
+from ctinv.generators.kinds import KINDS, Domain
 from ctinv.generators.library import INFERENCE, Entry
 from ctinv.generators.model import GeneratorModel
 from ctinv.models.files import read_bytes, read_object, sha256

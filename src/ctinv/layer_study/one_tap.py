@@ -16,7 +16,7 @@ from ctinv.fibre.jacobian import Reach
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import LAW_SHARE
-from ctinv.generators import Proposer
+from ctinv.generators.contract import Proposer
 from ctinv.layer_study.series import Series, Spread, correct, propose
 from ctinv.sampler.prepare import Prepared
 from ctinv.sampler.survey import Survey

@@ -19,7 +19,7 @@ from ctinv.fibre.correct import Corrector
 from ctinv.fibre.measure import measure
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate
-from ctinv.generators import Generator
+from ctinv.generators.contract import Generator
 from ctinv.sampler.sampler import BLOCK
 
 _SIGNIFICANT = 2.0  # standard errors

@@ -12,7 +12,8 @@ from ctinv.denoiser import Denoiser
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
-from ctinv.generators import Proposer, find_generator
+from ctinv.generators.contract import Proposer
+from ctinv.generators.find import find_generator
 from ctinv.jsonable import plain
 from ctinv.layer_study.nested import Nestedness, check_nested
 from ctinv.layer_study.one_tap import REFERENCE, Passer, TapStudy, study_tap

@@ -21,7 +21,7 @@ from ctinv.fibre.jacobian import Reach, SparseJacobian
 from ctinv.fibre.lesions import lesion_map
 from ctinv.fibre.memory import is_small
 from ctinv.fibre.reach import RULE, take_jacobian
-from ctinv.generators import Generator
+from ctinv.generators.contract import Generator
 from ctinv.sampler.batch import Setting
 from ctinv.sampler.survey import Clock, Progress, Survey, Wish
 

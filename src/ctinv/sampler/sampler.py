@@ -14,7 +14,7 @@ from ctinv.denoiser import OUTPUT, Denoiser, pick_device
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate, check_tier
-from ctinv.generators import find_generator
+from ctinv.generators.find import find_generator
 from ctinv.representation import Representation
 from ctinv.sampler.batch import Batch
 from ctinv.sampler.prepare import Prepared, prepare

@@ -25,7 +25,7 @@ from ctinv.fibre.noise import noise_covariance
 from ctinv.fibre.region import Region, grow
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule, step_of, window_of
-from ctinv.generators import Proposer, Scene
+from ctinv.generators.contract import Proposer, Scene
 from ctinv.representation import Representation
 from ctinv.volume import Box, Volume
 

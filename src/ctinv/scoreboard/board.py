@@ -18,7 +18,9 @@ import numpy as np
 from ctinv.denoiser import OUTPUT, Denoiser
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
-from ctinv.generators import Proposer, available, find_generator
+from ctinv.fibre.tiers import check_tier
+from ctinv.generators.contract import Proposer
+from ctinv.generators.find import available, find_generator
 from ctinv.representation import Representation
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
@@ -31,7 +33,7 @@ from ctinv.scoreboard.results import Case, Results, digest
 from ctinv.volume import Box
 
 TIERS = ("T2", "T1", "T3")
-"""Tiers that are corrected to; the figures of the certified samples are shown for the first."""
+"""Tiers that are corrected to; the page shows the certified samples of the first."""
 NOT_FED_BACK = "-"
 RESCANS = 32
 _C_DRAWS = 128  # the low band of 24 x 24 pixels has 20 modes: its power is then known to 3 %
@@ -45,6 +47,7 @@ class Request:
         tap: Layer that must stay.
         generators: Names or bundle folders; all that there are for the denoiser and the tap where it is empty.
         kinds: Kinds of region, see `KINDS`.
+        tiers: Tiers to correct to.
         n: Samples per case.
         seed: Seed of the samples; re-scans have their own.
         size: Height and width of a region in pixels.
@@ -54,6 +57,7 @@ class Request:
     tap: str = OUTPUT
     generators: tuple[str, ...] = ()
     kinds: tuple[str, ...] = tuple(KINDS)
+    tiers: tuple[str, ...] = TIERS
     n: int = 250
     seed: int = 0
     size: int = 64
@@ -64,6 +68,8 @@ class Request:
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown:
             raise InputError(f"there is no kind of region {unknown[0]!r}; choose from {', '.join(KINDS)}.")
+        for tier in self.tiers:
+            check_tier(tier)
         if self.size < SMALLEST_REGION:
             raise InputError(f"expected regions of at least {SMALLEST_REGION} pixels, got {self.size}.")
 
@@ -137,9 +143,9 @@ class _Region:
         """Measure what is missing, tier by tier; the keys of all cases."""
         asked = []
         ground: Ground | None = None
-        for tier in TIERS:
+        for tier in self.request.tiers:
             cases = [(proposer, self._case(name, proposer, tier)) for name, proposer in proposers.items()]
-            if tier != TIERS[0]:
+            if tier != self.request.tiers[0]:
                 cases = [(proposer, case) for proposer, case in cases if case.tier != NOT_FED_BACK]
             asked += [case.key for _, case in cases]
             missing = [(proposer, case) for proposer, case in cases if case not in self.results]

@@ -17,7 +17,7 @@ from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import NONE, TIERS, Certificate
-from ctinv.generators import Generator, Proposer, Scene
+from ctinv.generators.contract import Generator, Proposer, Scene
 from ctinv.sampler.sampler import BLOCK
 from ctinv.scoreboard.ranks import FEWEST, coverage, rank_distance, ranks
 from ctinv.scoreboard.scores import crps, crps_floor, energy_floor, energy_score
@@ -59,7 +59,7 @@ class Ground:
             "energy_hu": energy_floor(self.rescans),
             "crps_hu": crps_floor(self.rescans),
             "rank_distance": rank_distance(relative, len(self.rescans)),
-            "coverage": coverage(relative),
+            "coverage": coverage(relative, len(self.rescans)),
         }
 
 
@@ -134,7 +134,7 @@ def likeness(images: Images, ground: Ground) -> dict[str, Any]:
         "energy_hu": energy_score(images, ground.rescans),
         "crps_hu": crps(images, ground.rescans),
         "rank_distance": rank_distance(relative, len(images)),
-        "coverage": coverage(relative),
+        "coverage": coverage(relative, len(images)),
     }
 
 
