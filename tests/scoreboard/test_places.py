@@ -77,5 +77,5 @@ def test_the_scan_is_one_of_its_own_re_scans_and_another_dose_is_noticed() -> No
     scan = one.scan[box].hu[0]
     same, other = (rescans_at_dose(one.full, box, dose=dose, count=40) for dose in (DOSE, DOSE / 2))
     assert rank_distance(ranks(same, scan), 40) < 0.02
-    assert coverage(ranks(same, scan)) == pytest.approx(0.9, abs=0.04)
+    assert coverage(ranks(same, scan), 40) == pytest.approx(0.9, abs=0.04)
     assert rank_distance(ranks(other, scan), 40) > 0.05

@@ -73,12 +73,19 @@ def test_ranks_are_uniform_for_the_true_law_and_catch_narrow_and_shifted_samples
     scan, samples = rng.standard_normal(shape), rng.standard_normal((n, *shape))
     right = ranks(samples, scan)
     assert rank_distance(right, n) < 0.01  # 9 / 4096 on average
-    assert coverage(right) == pytest.approx(0.9, abs=0.02)
+    assert coverage(right, n) == pytest.approx(0.9, abs=0.02)
     narrow, shifted = ranks(0.8 * samples, scan), ranks(samples + 0.5, scan)
     assert rank_distance(narrow, n) > 0.05
-    assert coverage(narrow) < 0.85
+    assert coverage(narrow, n) < 0.85
     assert rank_distance(shifted, n) > 0.1
     assert rank_distance(ranks(samples + 50.0, scan), n) == pytest.approx(9.0, rel=0.05)
+
+
+@pytest.mark.parametrize("n", [20, 32, 39, 250])
+def test_coverage_is_right_for_any_number_of_samples(n: int) -> None:
+    assert coverage((np.arange(n + 1) + 0.5) / (n + 1), n) == pytest.approx(0.9, abs=1e-12)
+    assert coverage(np.array([0.5 / (n + 1), 1 - 0.5 / (n + 1)]), n) < 0.1
+    assert coverage(np.array([0.5]), n) == pytest.approx(1.0)
 
 
 def test_ranks_of_a_tie_lie_in_the_middle() -> None:

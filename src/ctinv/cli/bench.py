@@ -52,6 +52,9 @@ def generators(
         str,
         typer.Option("--regions", metavar="A,B", help="Of soft tissue, lung edge and bone; by default all."),
     ] = "",
+    tiers: Annotated[
+        str, typer.Option("--tiers", metavar="A,B", help="Tiers to correct to; by default T2, T1 and T3.")
+    ] = "",
     n: Annotated[int, typer.Option("--n", help="Samples per region.")] = 250,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the samples.")] = 0,
     size: Annotated[int, typer.Option("--size", help="Height and width of a region in pixels.")] = 64,
@@ -66,14 +69,21 @@ def generators(
 ) -> Outcome:
     """Score every generator on the same regions: exactness, likeness to re-scans, cost; continues where it stopped."""
     from ctinv.denoiser import load_denoiser
-    from ctinv.scoreboard.board import Request, run
+    from ctinv.scoreboard.board import TIERS, Request, run
     from ctinv.scoreboard.places import KINDS
     from ctinv.scoreboard.results import Results
     from ctinv.scoreboard.table import page, write_page
 
     kinds = _words(regions) or tuple(KINDS)
     request = Request(
-        tap=tap, generators=_words(names), kinds=kinds, n=n, seed=seed, size=size, device=device
+        tap=tap,
+        generators=_words(names),
+        kinds=kinds,
+        tiers=_words(tiers) or TIERS,
+        n=n,
+        seed=seed,
+        size=size,
+        device=device,
     )
     results = Results(out)
     opened = _pairs(pairs, _words(patients)) if pairs is not None else _shipped(_words(patients))

@@ -48,10 +48,14 @@ def rank_distance(relative: NDArray[np.float64], n: int) -> float:
     return float(((_histogram(relative) - expected) ** 2 / expected).sum())
 
 
-def coverage(relative: NDArray[np.float64]) -> float:
-    """Share of pixels whose scan lies in the central 90 % of the samples; 0.9 is right, up to 1/(n + 1)."""
-    tail = (1.0 - CENTRAL) / 2.0
-    return float(((relative > tail) & (relative < 1.0 - tail)).mean())
+def coverage(relative: NDArray[np.float64], n: int) -> float:
+    """Share of pixels whose scan lies in the central 90 % of the n samples; 0.9 is right whatever n is.
+
+    A rank stands for 1/(n + 1) of the probability, and counts with the part of it that lies in the interval.
+    """
+    tail, half = (1.0 - CENTRAL) / 2.0, 0.5 / (n + 1)
+    inside = np.minimum(relative + half, 1.0 - tail) - np.maximum(relative - half, tail)
+    return float((inside.clip(0.0) / (2.0 * half)).mean())
 
 
 def _histogram(relative: NDArray[np.float64]) -> NDArray[np.float64]:
