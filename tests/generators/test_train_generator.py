@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,15 @@ import torch
 from generator_runs import SMALL, small_config
 from safetensors.torch import load_file
 
+from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError, ModelError
+from ctinv.fibre.rows import RowSeeds
+from ctinv.generators.contract import Scene
+from ctinv.generators.find import find_generator
 from ctinv.generators.kinds import KINDS
+from ctinv.representation import Representation
 from ctinv.training.generator import GeneratorConfig, GeneratorEvent, train_generator
+from ctinv.volume import Box
 
 
 class Cancelled(Exception):
@@ -118,6 +125,31 @@ def test_settings_that_do_not_fit_are_said(pairs: Path, tmp_path: Path) -> None:
         train_generator(wrong, data_folder=pairs, out=tmp_path)
     with pytest.raises(InputError, match="made for images in a"):
         train_generator(small_config("cvae", denoiser="mri_cnn10"), data_folder=pairs, out=tmp_path)
+
+
+def test_the_vector_form_of_the_papers_trains_and_makes_patches_only(
+    pairs: Path, tmp_path: Path, scene: Callable[..., Scene]
+) -> None:
+    small = {"patch": 32, "latent": 16, "channels": 4, "encoder": "resnet18", "encoder_width": 0.125}
+    config = small_config(
+        "cvae_cinn",
+        autoencoder={
+            "network": "VectorAutoencoder",
+            "steps": 2,
+            "arguments": {**small, "classes": 0, "attention": False},
+        },
+        flow={
+            "network": "VectorFlow",
+            "steps": 2,
+            "arguments": {"blocks": 2, "hidden": 8, "width": 4, "features": 8},
+        },
+    )
+    bundle = train_generator(config, data_folder=pairs, out=tmp_path)["bundle"]
+    proposer = find_generator(bundle, Representation(load_denoiser("cnn10")))
+    rows, seeds = range(2), RowSeeds(0, "series", "place")
+    assert proposer.on(scene(Box(0, 44, 48, 0, 4))).candidates(rows, seeds).shape == (2, 1, 4, 4)
+    with pytest.raises(InputError, match="patches of 32 x 32 pixels"):
+        proposer.on(scene(Box(0, 33, 57, 30, 50)))
 
 
 def test_an_adversary_and_the_target_domain_take_part(pairs: Path, tmp_path: Path) -> None:

@@ -44,9 +44,14 @@ def build_model(config: GeneratorConfig, channels: int) -> GeneratorModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         autoencoder, flow = definitions(config, channels)
+        made = make_autoencoder(autoencoder) if autoencoder else None
+        if made is not None and made.patch not in (None, config.patch):
+            raise InputError(
+                f"this autoencoder takes patches of {made.patch} pixels, the training draws {config.patch}; make them equal."
+            )
         return GeneratorModel(
             config.kind,
-            autoencoder=make_autoencoder(autoencoder) if autoencoder else None,
+            autoencoder=made,
             flow=make_flow(flow) if flow else None,
             mean=config.mean,
             std=config.std,
