@@ -268,4 +268,6 @@ def _values(items: Any) -> NDArray[np.float64]:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2g}"
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if value >= 100.0 else f"{value:.2g}"
