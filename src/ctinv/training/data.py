@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,7 @@ class Pair:
         low, full: (Z, Y, X) HU, possibly memory-mapped.
         patient: What the split goes by; a neutral name too.
         spacing_mm: In-plane distance of pixels, NaN if unknown.
+        photons_low: Photons per ray of the low dose, NaN if unknown.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Pair:
     full: NDArray[np.generic]
     patient: str = ""
     spacing_mm: float = float("nan")
+    photons_low: float = float("nan")
 
 
 def open_pair(name: str, low: Path, full: Path) -> Pair:
@@ -70,7 +72,9 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
     facts = low.with_name(f"{name}.json")
     about = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
     spacing = about.get("spacing_mm") or [float("nan")] * 3
-    return Pair(name, arrays[0], arrays[1], str(about.get("patient") or name), float(spacing[-1]))
+    patient = str(about.get("patient") or name)
+    photons = float(about.get("photons_low") or "nan")
+    return Pair(name, arrays[0], arrays[1], patient, float(spacing[-1]), photons)
 
 
 def neighbours(low: NDArray[np.generic], z: int, slices: int) -> NDArray[np.float32]:
@@ -89,7 +93,7 @@ def part_of(pair: Pair, first: int, last: int) -> Pair:
         raise InputError(
             f"the pair {pair.name} has {len(pair.low)} slices, {first}:{last} was asked for; correct the range."
         )
-    return Pair(pair.name, pair.low[first:last], pair.full[first:last], pair.patient, pair.spacing_mm)
+    return replace(pair, low=pair.low[first:last], full=pair.full[first:last])
 
 
 def step_seed(seed: int, step: int, place: int = 0) -> int:

@@ -102,7 +102,9 @@ def measure_sigma_out(denoiser: Denoiser, pair: Pair) -> float:
     affine[2, 0], affine[1, 1], affine[0, 2], affine[3, 3] = 1.0, spacing, spacing, 1.0
     volume = Volume(low, affine, f"sha256:{pair.name}")
     box = _most_tissue(np.asarray(pair.full[z], dtype=np.float32))
-    sampler = InvarianceSampler(denoiser, device=str(next(denoiser.parameters()).device), cache=False)
+    photons = pair.photons_low if np.isfinite(pair.photons_low) else None
+    device = str(next(denoiser.parameters()).device)
+    sampler = InvarianceSampler(denoiser, device=device, photons=photons, cache=False)
     return sampler.survey(volume, box).rule.sigma_out_hu
 
 
