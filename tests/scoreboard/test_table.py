@@ -10,7 +10,7 @@ import pytest
 from ctinv.errors import InputError
 from ctinv.scoreboard.board import TIERS
 from ctinv.scoreboard.results import Case, Results, digest
-from ctinv.scoreboard.summary import mean, winners, with_shares
+from ctinv.scoreboard.summary import at_tier, mean, winners, with_shares
 from ctinv.scoreboard.table import BEGIN, END, best_sentence, page, write_page
 
 
@@ -56,7 +56,7 @@ def record(nfe_raw: float, certified: int, *, energy: float | None = 8.0) -> dic
         "in_band": certified,
         "raw": likeness,
         "corrected": corrected,
-        "low_kept": 0.05,
+        "low_hu": {"raw": 4.0, "certified": 0.2} if energy is not None else None,
         "seconds": {"open": 0.0, "propose": 0.001, "correct": 0.05},
         "region": {"chi2_per_n_scan": 0.9},
         "rescans": {"energy_hu": 7.5, "crps_hu": 6.0},
@@ -71,7 +71,8 @@ def results(tmp_path: Path) -> Results:
             results.add(case("near", kind=kind, tier=tier), record(0.9, 250))
             results.add(case("far", kind=kind, tier=tier), record(nfe, 25 if energy else 3, energy=energy))
     target = {"domain": "target", "n": 250, "raw": {"n": 250, "spread_hu": 4.0}, "seconds": {"propose": 0.1}}
-    results.add(case("vae_y", tier="-"), target)
+    for kind in ("bone", "lung edge"):
+        results.add(case("vae_y", kind=kind, tier="-"), target)
     return results
 
 
@@ -100,26 +101,38 @@ def test_a_target_domain_has_no_figures_of_feeding_back(results: Results) -> Non
 
 def test_the_winner_comes_from_the_numbers_and_partial_figures_do_not_compete(results: Results) -> None:
     rows = {
-        name: [with_shares(row) for row in results.newest() if row["case"]["generator"] == name]
+        name: [
+            with_shares(row) for row in at_tier(results.newest(), "T2") if row["case"]["generator"] == name
+        ]
         for name in ("near", "far", "vae_y")
     }
-    best = winners(rows)
+    compared = {name: rows[name] for name in ("near", "far")}
+    best = winners(compared)
     assert best["nfe_raw"] == ["near"]
     assert best["energy"] == ["near"]  # far scores the same, yet only where it has enough certified samples
     assert best["propose"] == ["near", "far"]
-    assert mean(rows["far"], "energy") == (8.0, 3)
+    assert mean(rows["far"], "energy") == (8.0, 1)
     said = best_sentence(rows)
     assert "the lowest raw NFE, near (0.9)" in said
     assert "vae_y" not in said
-    assert "Only near" in best_sentence({"near": rows["near"], "vae_y": rows["vae_y"]})
-    swapped = {"near": rows["far"], "far": rows["near"]}
-    assert winners(swapped)["nfe_raw"] == ["far"]
+    assert winners({"near": rows["far"], "far": rows["near"]})["nfe_raw"] == ["far"]
+
+
+def test_a_generator_that_is_not_measured_everywhere_is_marked_and_not_compared(results: Results) -> None:
+    results.add(case("half"), record(0.1, 250))  # the best NFE, yet on the bone alone
+    text = page(results.newest())
+    assert row_of(text, "half")[1:3] == ["- / 100.0%* / -", "0.10*"]
+    assert "the lowest raw NFE, near" in text
+    assert "not compared: half." in text
+    assert "nothing is compared" in best_sentence(
+        {"half": [record(0.1, 250) | {"case": {"patient": 1, "kind": 2}}]}
+    )
 
 
 def test_the_page_takes_the_newest_of_a_case(results: Results) -> None:
     results.add(case("near", weights="0a0a0a0a"), record(0.5, 250))
     newest = [row for row in results.newest() if row["case"]["generator"] == "near"]
-    assert len(newest) == 6
+    assert len(newest) == 2 * len(TIERS)
     assert min(row["nfe_raw"] for row in newest) == 0.5
     assert len(Results(results.path).cases) == len(results.cases)
 

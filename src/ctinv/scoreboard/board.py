@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
 from ctinv.sampler.sampler import METHOD_VERSION, check_request
 from ctinv.sampler.survey import SMALLEST_REGION, Progress
-from ctinv.scoreboard.case import Ground, draws_of, score_input, score_target
+from ctinv.scoreboard.case import Ground, Proposals, draws_of, propose, score_input, score_target
 from ctinv.scoreboard.patients import Patient
 from ctinv.scoreboard.places import KINDS, find_places
 from ctinv.scoreboard.results import Case, Results, digest
@@ -128,7 +128,7 @@ def _tell(progress: Progress | None, phrase: str, share: float = math.nan) -> No
 
 @dataclass(frozen=True, eq=False)
 class _Region:
-    """One region of one patient."""
+    """One region of one patient; `proposals` keeps what was drawn for one tier for the next."""
 
     denoiser: Denoiser
     patient: Patient
@@ -138,6 +138,7 @@ class _Region:
     results: Results
     progress: Progress | None
     share: float
+    proposals: dict[str, Proposals] = field(default_factory=dict)
 
     def measure(self, proposers: Mapping[str, Proposer]) -> list[str]:
         """Measure what is missing, tier by tier; the keys of all cases."""
@@ -192,11 +193,15 @@ class _Region:
         shared = self._shared(ground, prepared.setting.scalars)
         scene = found.scene(corrector.noise)
         for proposer, case in missing:
-            _tell(self.progress, f"{place} at {case.tier}: {case.generator}", self.share)
+            name, n = case.generator, request.n
+            if name not in self.proposals:
+                _tell(self.progress, f"{place}: {name} proposes", self.share)
+                self.proposals[name] = propose(proposer, scene, n=n, seeds=seeds)
+            _tell(self.progress, f"{place} at {case.tier}: {name}", self.share)
             if proposer.domain == "target":
-                figures = score_target(proposer, scene, ground, n=request.n, seeds=seeds)
+                figures = score_target(self.proposals[name], ground, n=n)
             else:
-                figures = score_input(proposer, scene, corrector, ground, n=request.n, seeds=seeds)
+                figures = score_input(self.proposals[name], corrector, ground, n=n, seeds=seeds)
             self.results.add(case, {**figures, **shared})
         return ground
 

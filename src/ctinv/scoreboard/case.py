@@ -17,7 +17,7 @@ from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import NONE, TIERS, Certificate
-from ctinv.generators.contract import Generator, Proposer, Scene
+from ctinv.generators.contract import Proposer, Scene
 from ctinv.sampler.sampler import BLOCK
 from ctinv.scoreboard.ranks import FEWEST, coverage, rank_distance, ranks
 from ctinv.scoreboard.scores import crps, crps_floor, energy_floor, energy_score
@@ -70,56 +70,76 @@ def draws_of(noise: SurroundedNoise, shape: tuple[int, int], *, count: int, seed
     return _array(drawn.T.reshape(count, *shape))
 
 
-def score_target(
-    proposer: Proposer, scene: Scene, ground: Ground, *, n: int, seeds: RowSeeds
-) -> dict[str, Any]:
-    """Figures of a generator of images as f should make them: they are compared with y and never fed back."""
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """Candidates of one generator on one region; they depend on no tier, so all tiers share them.
+
+    Attributes:
+        images: (whole blocks, 1, h, w) HU, as the sampler draws them, so that they are the rows a study would hold.
+        seconds: Once to ``open`` the generator, and to ``propose`` one sample.
+        reconstruction_hu: RMSE of D(E(x)) against x where there is an autoencoder.
+    """
+
+    images: Tensor
+    seconds: dict[str, float]
+    reconstruction_hu: float | None
+
+
+def propose(proposer: Proposer, scene: Scene, *, n: int, seeds: RowSeeds) -> Proposals:
+    """Draw n candidates, filled up to whole blocks."""
     since = time.perf_counter()
     generator = proposer.on(scene)
     opened = time.perf_counter()
-    images = np.concatenate([_candidates(generator, rows, seeds)[1] for rows in _blocks(n)])[:n]
-    seconds = {"open": opened - since, "propose": (time.perf_counter() - opened) / (len(_blocks(n)) * BLOCK)}
+    images = torch.cat([generator.candidates(rows, seeds).detach() for rows in _blocks(n)])
+    seconds = {"open": opened - since, "propose": (time.perf_counter() - opened) / len(images)}
+    error = None
+    if isinstance(generator, Reconstructs):
+        difference = _array(generator.reconstruct() - scene.region.scan).astype(np.float64)
+        error = float(np.sqrt((difference**2).mean()))
+    return Proposals(images, seconds, error)
+
+
+def score_target(proposals: Proposals, ground: Ground, *, n: int) -> dict[str, Any]:
+    """Figures of a generator of images as f should make them: they are compared with y and never fed back."""
+    images = _array(proposals.images[:n, 0])
     found: dict[str, Any] = {"n": n, "spread_hu": spread(images)}
     if ground.target is not None and n > 1:
         found |= {"energy_hu": energy_score(images, ground.target), "crps_hu": crps(images, ground.target)}
-    return {"domain": "target", "n": n, "raw": found, "seconds": seconds}
+    return {"domain": "target", "n": n, "raw": found, "seconds": proposals.seconds}
 
 
 def score_input(
-    proposer: Proposer, scene: Scene, corrector: Corrector, ground: Ground, *, n: int, seeds: RowSeeds
+    proposals: Proposals, corrector: Corrector, ground: Ground, *, n: int, seeds: RowSeeds
 ) -> dict[str, Any]:
     """Figures of a generator of scans: its candidates, and those of them that are certified.
 
     Returns:
         ``nfe_raw``, ``steps``, ``passes`` (means); ``certified`` and, of these, ``in_band`` of χ²/n (counts out of `n`);
         ``reached`` and ``tiers`` (samples by the way they arrived and by their best tier); ``raw`` and ``corrected``
-        (`likeness` with χ²/n, the latter of the certified samples alone); ``low_kept``; ``reconstruction_hu`` where there
-        is an autoencoder; ``seconds``, once to ``open`` the generator and per sample for the rest.
+        (`likeness` with χ²/n, the latter of the certified samples alone); ``low_hu``, the low-frequency change of the
+        certified samples before and after; ``reconstruction_hu``; ``seconds``, once to ``open`` the generator and per
+        sample for the rest.
     """
     since = time.perf_counter()
-    generator = proposer.on(scene)
-    opened, seconds = time.perf_counter() - since, {"propose": 0.0, "correct": 0.0}
-    parts = [_corrected(generator, corrector, rows, seeds, seconds) for rows in _blocks(n)]
-    raw, x_tilde = (np.concatenate([part[side] for part in parts])[:n] for side in (0, 1))
-    chi2 = np.concatenate([part[2] for part in parts])[:n]
-    certificates = [certificate for part in parts for certificate in part[3]][:n]
+    parts = [
+        corrector.correct(images, rows, seeds)
+        for images, rows in zip(proposals.images.split(BLOCK), _blocks(n), strict=True)
+    ]
+    seconds = {**proposals.seconds, "correct": (time.perf_counter() - since) / len(proposals.images)}
+    chi2 = torch.cat([corrector.chi2_per_n(images) for images in proposals.images.split(BLOCK)])[:n]
+    raw, x_tilde = _array(proposals.images[:n, 0]), _array(torch.cat([part[0] for part in parts])[:n, 0])
+    certificates = [certificate for part in parts for certificate in part[2]][:n]
     passed = np.array([certificate.passed for certificate in certificates])
-    found = {
+    return {
         "domain": "input",
         "n": n,
         **_feedback(certificates),
         "raw": {**likeness(raw, ground), "chi2_per_n": float(chi2.mean())},
         "corrected": {**likeness(x_tilde[passed], ground), "chi2_per_n": _mean_chi2(certificates)},
-        "low_kept": _kept(raw[passed], x_tilde[passed], ground.scan),
-        "seconds": {
-            "open": opened,
-            **{stage: value / (len(parts) * BLOCK) for stage, value in seconds.items()},
-        },
+        "low_hu": _low_change(raw[passed], x_tilde[passed], ground.scan),
+        "reconstruction_hu": proposals.reconstruction_hu,
+        "seconds": seconds,
     }
-    if isinstance(generator, Reconstructs):
-        error = _array(generator.reconstruct()[0, 0]) - ground.scan
-        found["reconstruction_hu"] = float(np.sqrt((error.astype(np.float64) ** 2).mean()))
-    return found
 
 
 def likeness(images: Images, ground: Ground) -> dict[str, Any]:
@@ -138,28 +158,8 @@ def likeness(images: Images, ground: Ground) -> dict[str, Any]:
     }
 
 
-def _corrected(
-    generator: Generator, corrector: Corrector, rows: range, seeds: RowSeeds, seconds: dict[str, float]
-) -> tuple[Images, Images, NDArray[np.float32], list[Certificate]]:
-    """Candidates, x̃, χ²/n of the candidates and certificates of one block; the times are added up."""
-    since = time.perf_counter()
-    candidates, raw = _candidates(generator, rows, seeds)
-    between = time.perf_counter()
-    x_tilde, _, certificates = corrector.correct(candidates, rows, seeds)
-    images = _array(x_tilde[:, 0])
-    seconds["propose"] += between - since
-    seconds["correct"] += time.perf_counter() - between
-    return raw, images, _array(corrector.chi2_per_n(candidates)), certificates
-
-
-def _candidates(generator: Generator, rows: range, seeds: RowSeeds) -> tuple[Tensor, Images]:
-    with torch.no_grad():
-        candidates = generator.candidates(rows, seeds)
-    return candidates, _array(candidates[:, 0])
-
-
 def _blocks(n: int) -> list[range]:
-    """Whole blocks, as the sampler draws them, so that the rows scored are the rows a study would hold."""
+    """Rows in the blocks that the sampler draws."""
     return [range(start, start + BLOCK) for start in range(0, n, BLOCK)]
 
 
@@ -183,10 +183,11 @@ def _mean_chi2(certificates: Sequence[Certificate]) -> float | None:
     return float(np.mean(values)) if len(values) >= FEWEST else None
 
 
-def _kept(raw: Images, x_tilde: Images, scan: Images) -> float | None:
-    """Share of the low-frequency change that certification leaves; None for fewer than 20 certified samples."""
-    before = low_change(raw, scan) if len(raw) >= FEWEST else 0.0
-    return low_change(x_tilde, scan) / before if before > 0 else None
+def _low_change(raw: Images, x_tilde: Images, scan: Images) -> dict[str, float] | None:
+    """Low-frequency change in HU before and after certification; None for fewer than 20 certified samples."""
+    if len(raw) < FEWEST:
+        return None
+    return {"raw": low_change(raw, scan), "certified": low_change(x_tilde, scan)}
 
 
 def _array(values: Tensor) -> Images:

@@ -55,7 +55,7 @@ def coverage(relative: NDArray[np.float64], n: int) -> float:
     """
     tail, half = (1.0 - CENTRAL) / 2.0, 0.5 / (n + 1)
     inside = np.minimum(relative + half, 1.0 - tail) - np.maximum(relative - half, tail)
-    return float((inside.clip(0.0) / (2.0 * half)).mean())
+    return float((inside / (2.0 * half)).clip(0.0, 1.0).mean())
 
 
 def _histogram(relative: NDArray[np.float64]) -> NDArray[np.float64]:

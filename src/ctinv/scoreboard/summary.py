@@ -78,7 +78,9 @@ COLUMNS = {
     "coverage": Column(
         "corrected.coverage", "the certified coverage nearest to 90 %", lambda value, _: abs(value - 0.9)
     ),
-    "low_kept": Column("low_kept", "the largest share of low-frequency change kept", _most),
+    "low_raw": Column("low_hu.raw"),
+    "low": Column("low_hu.certified", "the largest low-frequency change that is certified", _most),
+    "low_kept": Column("shares.low_kept"),
     "reconstruction": Column("reconstruction_hu", "the smallest reconstruction error"),
     "propose": Column("seconds.propose", "the quickest proposals"),
     "correct": Column("seconds.correct", "the quickest correction"),
@@ -86,9 +88,13 @@ COLUMNS = {
 
 
 def with_shares(record: Record) -> Record:
-    """The record with the shares of its samples that are certified, and certified with χ²/n in its band."""
-    counts = {name: record[name] for name in ("certified", "in_band") if name in record}
-    return {**record, "shares": {name: count / record["n"] for name, count in counts.items()}}
+    """The record with shares: of samples certified, of samples certified with χ²/n in its band, of low-frequency change
+    kept; those that exist."""
+    shares = {name: record[name] / record["n"] for name in ("certified", "in_band") if name in record}
+    low = record.get("low_hu")
+    if low and low["raw"] > 0:
+        shares["low_kept"] = low["certified"] / low["raw"]
+    return {**record, "shares": shares}
 
 
 def grouped(records: Iterable[Record], *names: str) -> dict[tuple[str, ...], list[Record]]:
@@ -111,24 +117,27 @@ def mean(records: Sequence[Record], name: str) -> tuple[float | None, int]:
     return (sum(values) / len(values) if values else None), len(values)
 
 
-def winners(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
-    """For each column that has a best, the generators of input images that have it in every case and are best.
+def places(records: Iterable[Record]) -> set[tuple[str, str]]:
+    """Patients and kinds of region that were measured."""
+    return {(record["case"]["patient"], record["case"]["kind"]) for record in records}
 
-    A generator that lacks the figure in some case is not compared: its mean would be over easier regions. Equal figures
-    share the place.
+
+def winners(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
+    """For each column that has a best, the generators that have it in every case and are best; equal ones share it.
+
+    A generator that lacks a figure in some case is not compared: its mean would be over easier regions.
 
     Args:
-        rows: Generator to its records at the asked tier.
+        rows: Generator to its records at the asked tier, all at the same places.
     """
-    most = max((len(records) for records in rows.values()), default=0)
     found = {}
     for name, column in COLUMNS.items():
         if not column.words:
             continue
         value = {
-            generator: sum(column.best(column.of(one) or 0.0, one) for one in records) / most
+            generator: sum(column.best(column.of(one) or 0.0, one) for one in records) / len(records)
             for generator, records in rows.items()
-            if all(one["domain"] == "input" for one in records) and mean(records, name)[1] == most > 0
+            if records and mean(records, name)[1] == len(records)
         }
         if value:
             least = min(value.values())

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from ctinv.errors import InputError
 from ctinv.scoreboard.results import write_text
-from ctinv.scoreboard.summary import ASKED, COLUMNS, Record, at_tier, grouped, mean, winners
+from ctinv.scoreboard.summary import ASKED, COLUMNS, Record, at_tier, grouped, mean, places, winners
 
 BEGIN, END = "<!-- scoreboard -->", "<!-- /scoreboard -->"
 NO_FIGURE, PARTLY = "-", "*"
 SHOWN_TIERS = ("T1", "T2", "T3")
+
+Rows = Mapping[str, Sequence[Record]]
 
 EXACTNESS = {
     "NFE raw": "{nfe_raw:.2f}",
@@ -20,7 +22,7 @@ EXACTNESS = {
     f"steps (passes) to {ASKED}": "{steps:.1f} ({passes:.1f})",
     "spread raw → certified, HU": "{spread_raw:.1f} → {spread:.1f}",
     "χ²/n raw → certified (scan)": "{chi2_raw:.2f} → {chi2:.2f} ({chi2_scan:.2f})",
-    "low-frequency change kept": "{low_kept:.0%}",
+    "low-frequency change raw → certified, HU (kept)": "{low_raw:.2f} → {low:.2f} ({low_kept:.0%})",
     "D(E(x)) - x, HU": "{reconstruction:.1f}",
     "s per sample: propose + correct": "{propose:.2g} + {correct:.2g}",
 }
@@ -67,33 +69,37 @@ def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:
     lines = [
         f"**{denoiser}, tap {tap}.** {_measured(records)}",
         "",
-        *_rows("generator", by_name, {_CERTIFIED: "", **EXACTNESS}),
+        *_rows("generator", by_name, {_CERTIFIED: "", **EXACTNESS}, len(places(records))),
         "",
-        *_rows("generator", by_name, LIKENESS),
+        *_rows("generator", by_name, LIKENESS, len(places(records))),
         "",
-        f"Certified figures are those of the samples that {ASKED} certifies; {PARTLY}: only where there are at least 20 of "
-        "them. Floor: the re-scans themselves, each against the others, and the scan's rank among them. Seconds are those "
-        "of the machine that measured.",
+        f"Certified figures are those of the samples that {ASKED} certifies. {PARTLY}: not of all regions, as fewer than 20 "
+        "samples were certified in some or they are not measured yet. Floor: the re-scans themselves, each against the "
+        "others, and the scan's rank among them. Seconds are those of the machine that measured.",
         "",
         best_sentence({name: at_tier(rows, ASKED) for name, rows in by_name.items()}),
     ]
     for (patient,), rows in grouped(records, "patient").items():
         named = {key[0]: some for key, some in grouped(rows, "generator").items()}
-        lines += ["", *_rows(patient, named, {_CERTIFIED: "", **PER_PATIENT})]
+        lines += ["", *_rows(patient, named, {_CERTIFIED: "", **PER_PATIENT}, len(places(rows)))]
     return "\n".join(lines)
 
 
-def best_sentence(rows: Mapping[str, Sequence[Record]]) -> str:
-    """Who is best at what, from the records at the asked tier of each generator."""
-    compared = [name for name, some in rows.items() if some and some[0]["domain"] == "input"]
+def best_sentence(rows: Rows) -> str:
+    """Who is best at what, from the records at the asked tier; only generators measured everywhere are compared."""
+    inputs = {name: some for name, some in rows.items() if some and some[0]["domain"] == "input"}
+    everywhere = {place for some in inputs.values() for place in places(some)}
+    compared = {name: some for name, some in inputs.items() if places(some) == everywhere}
+    left = [name for name in inputs if name not in compared]
+    tail = f" Not measured everywhere, so not compared: {', '.join(left)}." if left else ""
     if len(compared) < 2:
-        return f"Only {' and '.join(compared) or 'the target domain'} is measured, so nothing is compared."
+        return f"Fewer than two generators are measured everywhere, so nothing is compared.{tail}"
     parts = []
-    for column, names in winners(rows).items():
+    for column, names in winners(compared).items():
         if len(names) < len(compared):
-            value, _ = mean(rows[names[0]], column)
+            value, _ = mean(compared[names[0]], column)
             parts.append(f"{COLUMNS[column].words}, {' and '.join(names)} ({value:.3g})")
-    return f"Best by column: {'; '.join(parts)}." if parts else "All are equal."
+    return f"Best by column: {'; '.join(parts)}.{tail}" if parts else f"All are equal.{tail}"
 
 
 def _measured(records: Sequence[Record]) -> str:
@@ -105,35 +111,34 @@ def _measured(records: Sequence[Record]) -> str:
     return f"Means over {', '.join(patients)} ({', '.join(kinds)}), {shown} samples per region."
 
 
-def _rows(heading: str, named: Mapping[str, Sequence[Record]], cells: Mapping[str, str]) -> list[str]:
-    """A table with one row per generator."""
+def _rows(heading: str, named: Rows, cells: Mapping[str, str], regions: int) -> list[str]:
+    """A table with one row per generator; figures that are not of all regions are marked."""
     lines = [f"| {heading} | {' | '.join(cells)} |", f"|---|{'---|' * len(cells)}"]
     for name, records in named.items():
         asked = at_tier(records, ASKED)
         target = bool(asked) and asked[0]["domain"] == "target"
         filled = [
-            _filled(template, asked) if template else _certified(records) for template in cells.values()
+            _filled(template, asked, regions) if template else _certified(records, regions)
+            for template in cells.values()
         ]
         lines.append(f"| {name}{', target domain' if target else ''} | {' | '.join(filled)} |")
     return lines
 
 
-def _certified(records: Sequence[Record]) -> str:
+def _certified(records: Sequence[Record], regions: int) -> str:
     """Shares certified at each tier."""
-    shares = [mean(at_tier(records, tier), "certified")[0] for tier in SHOWN_TIERS]
-    if all(share is None for share in shares):
-        return NO_FIGURE
-    return " / ".join(NO_FIGURE if share is None else f"{share:.1%}" for share in shares)
+    cells = [_filled("{certified:.1%}", at_tier(records, tier), regions) for tier in SHOWN_TIERS]
+    return " / ".join(cells) if set(cells) != {NO_FIGURE} else NO_FIGURE
 
 
-def _filled(template: str, records: Sequence[Record]) -> str:
-    """A cell: every {name:format} replaced by the mean over the records."""
+def _filled(template: str, records: Sequence[Record], regions: int) -> str:
+    """A cell: every {name:format} replaced by the mean over the records, marked where a region lacks it."""
 
     def figure(match: re.Match[str]) -> str:
         value, count = mean(records, match[1])
         if value is None:
             return NO_FIGURE
-        return f"{value:{match[2]}}{PARTLY if count < len(records) else ''}"
+        return f"{value:{match[2]}}{PARTLY if count < regions else ''}"
 
     text = re.sub(r"\{(\w+):([^}]*)\}", figure, template)
     return text if re.search(r"\d", text) else NO_FIGURE
