@@ -9,8 +9,9 @@
 
 Each sample goes its own way. It leaves a kind of step that no longer brings it nearer by a useful factor, so that a chord
 that stalls is not repeated, and it stops at the first step that meets the tier. A step that leads away is halved, twice at
-most, and never kept: no sample ends further from z0 than the swap left it. Straight steps take off only the part r of e
-that is above ε, because going on to z0 would shrink the spread for nothing. All budgets are fixed, so the cost is bounded.
+most, and never kept: no sample ends further from z0 than the swap left it. The first straight step takes off only the part
+r of e that is above ε, because going on to z0 would shrink the spread for nothing. All budgets are fixed, so the cost is
+bounded.
 """
 
 from __future__ import annotations
@@ -29,14 +30,16 @@ from ctinv.fibre.tiers import CHORD, NOT_REACHED, RELINEARISED, SWAP
 if TYPE_CHECKING:
     from ctinv.fibre.correct import Corrector
 
-USEFUL = 0.7  # a step that leaves more than this of the error is not taken a second time
 NEAR = (
     2.0  # of ε: there the pulled steps have arrived at the law's own point, and J taken again gives no more
 )
 TRIALS = 3  # the whole step, half of it, a quarter
 
 PULLED, PULLED_AGAIN, STRAIGHT, STRAIGHT_AGAIN, END = range(5)
-_MOST_STEPS = {PULLED: 5, PULLED_AGAIN: 3, STRAIGHT: 3, STRAIGHT_AGAIN: 4}
+_MOST_STEPS = {PULLED: 5, PULLED_AGAIN: 3, STRAIGHT: 6, STRAIGHT_AGAIN: 6}
+# A step that leaves more than this of the error is not repeated: the pull keeps the law but must earn its cost, a straight
+# chord costs one pass, and after the last way there is nothing.
+_USEFUL = {PULLED: 0.7, PULLED_AGAIN: 0.7, STRAIGHT: 0.9, STRAIGHT_AGAIN: 0.95}
 _DEAR = (PULLED_AGAIN, STRAIGHT_AGAIN)
 MOST_PASSES = 1 + sum(
     steps * (TRIALS + (PASSES_AT_MOST if way in _DEAR else 0)) for way, steps in _MOST_STEPS.items()
@@ -141,9 +144,10 @@ class Approach:
         return Relinearised(corrector.region, corrector.factor, corrector.noise, self.x_tilde[late])
 
     def _excess(self, late: Tensor) -> Tensor:
-        """(m, B) the part of e above ε; half of e where that is not what fails the tier."""
-        share = 1.0 - (self.corrector.factor.tolerance / self.rank[late]).clamp_max(0.5)
-        return columns(self.tap_error[late]) * share
+        """(m, B) the part of e that is to go: at first what is above ε, all of it where that was not enough."""
+        allowed = (self.corrector.factor.tolerance / self.rank[late]).clamp_max(0.5)
+        first = (self._tries[late.cpu()] == 0).to(allowed.device)
+        return columns(self.tap_error[late]) * (1.0 - allowed * first)
 
     def _images(self, values: Tensor) -> Tensor:
         return values.T.reshape(-1, *self.x_tilde.shape[1:])
@@ -169,7 +173,7 @@ class Approach:
             if not len(trying):
                 break
             proposal = (proposal + self.x_tilde[trying]) / 2
-        self._choose(way, late, self.rank[late] <= USEFUL * before)
+        self._choose(way, late, self.rank[late] <= _USEFUL[way] * before)
 
     def _choose(self, way: int, late: Tensor, useful: Tensor) -> None:
         """Stay on a way that helps, within its budget; else go on to the next one that can."""
