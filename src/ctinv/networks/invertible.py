@@ -94,6 +94,10 @@ class Haar(modules.HaarDownsampling):
         weights = self.haar_weights.data
         del self.haar_weights
         self.register_buffer("haar_weights", weights)
+        for name in ("perm", "perm_inv"):  # FrEIA keeps them off the device that the module moves to
+            order = getattr(self, name)
+            delattr(self, name)
+            self.register_buffer(name, order, persistent=False)
 
     def forward(
         self, x: Iterable[Tensor], c: Iterable[Tensor] | None = None, rev: bool = False, jac: bool = True
