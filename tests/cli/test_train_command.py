@@ -57,3 +57,12 @@ def test_a_config_with_a_slip_gets_one_sentence(ctinv: Callable[..., Ran], folde
     ran = ctinv(*words, "--json")
     assert ran.code == 1
     assert "stepps" in ran.sentence
+
+
+def test_a_generator_needs_a_kind_or_a_config(ctinv: Callable[..., Ran], folder: Path) -> None:
+    ran = ctinv("train", "generator", "--data", folder, "--out", folder / "run", "--json")
+    assert ran.code == 1
+    assert "--kind" in ran.sentence
+    ran = ctinv("train", "generator", "--kind", "gan", "--data", folder, "--out", folder / "run", "--json")
+    assert ran.code == 1
+    assert "cvae_cinn" in ran.sentence
