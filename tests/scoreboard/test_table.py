@@ -118,6 +118,14 @@ def test_the_winner_comes_from_the_numbers_and_partial_figures_do_not_compete(re
     assert winners({"near": rows["far"], "far": rows["near"]})["nfe_raw"] == ["far"]
 
 
+def test_differences_below_one_percent_are_none() -> None:
+    rows = {
+        name: [with_shares({"case": {"patient": "one", "kind": "bone"}, **record(nfe, 250)})]
+        for name, nfe in (("a", 1.0), ("b", 1.005), ("c", 1.02))
+    }
+    assert winners(rows)["nfe_raw"] == ["a", "b"]
+
+
 def test_a_generator_that_is_not_measured_everywhere_is_marked_and_not_compared(results: Results) -> None:
     results.add(case("half"), record(0.1, 250))  # the best NFE, yet on the bone alone
     text = page(results.newest())

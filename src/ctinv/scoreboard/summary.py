@@ -14,6 +14,8 @@ from ctinv.scoreboard.board import TIERS
 
 Record = Mapping[str, Any]
 ASKED = TIERS[0]
+EQUAL = 0.01
+"""Means that differ by less than this share are no difference: the samples are 250, the re-scans 32."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def places(records: Iterable[Record]) -> set[tuple[str, str]]:
 
 
 def winners(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
-    """For each column that has a best, the generators that have it in every case and are best; equal ones share it.
+    """For each column that has a best, the generators that have it in every case and are within 1 % of the best.
 
     A generator that lacks a figure in some case is not compared: its mean would be over easier regions.
 
@@ -140,6 +142,7 @@ def winners(rows: Mapping[str, Sequence[Record]]) -> dict[str, list[str]]:
             if records and mean(records, name)[1] == len(records)
         }
         if value:
-            least = min(value.values())
-            found[name] = [generator for generator, one in value.items() if one <= least + 1e-12]
+            first = min(value, key=lambda generator: value[generator])
+            near = value[first] + EQUAL * abs(mean(rows[first], name)[0] or 0.0)
+            found[name] = [generator for generator, one in value.items() if one <= near]
     return found

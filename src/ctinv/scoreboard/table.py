@@ -75,7 +75,8 @@ def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:
         "",
         f"Certified figures are those of the samples that {ASKED} certifies. {PARTLY}: not of all regions, as fewer than 20 "
         "samples were certified in some or they are not measured yet. Floor: the re-scans themselves, each against the "
-        "others, and the scan's rank among them. Seconds are those of the machine that measured.",
+        "others, and the scan's rank among them. Means within 1 % of each other count as equal. Seconds are those of the "
+        "machine that measured.",
         "",
         best_sentence({name: at_tier(rows, ASKED) for name, rows in by_name.items()}),
     ]
