@@ -164,7 +164,7 @@ def _verdict(axes: Axes, place: int, tap: Mapping[str, Any]) -> None:
     if shown is None:
         return
     wrong = shown["verdict"] == "generator error"
-    text = f"generator error ×{shown['excess']:.2g}" if wrong else shown["verdict"]
+    text = f"generator error ×{_short(shown['excess'])}" if wrong else shown["verdict"]
     if wrong:
         axes.vlines(
             place, tap["allowed"]["hu"], shown["series"]["raw"]["hu"], color=_ALARM, linewidth=5, alpha=0.25

@@ -117,29 +117,21 @@ def _show(console: Any, page: Mapping[str, Any]) -> None:
     unit = page["unit"]
     title = f"{page['denoiser']}, box {page['box']}: {page['n']} samples at each layer, tier {page['tier']}"
     table = Table(title=title, title_justify="left", box=None)
-    headings = [
-        "layer",
-        "ε, % of noise",
-        f"fibre {unit}",
-        f"theory {unit}",
-        f"allowed {unit}",
-        "free at ε",
-        "NFE at output",
-    ]
-    headings += [f"raw {unit}", f"certified {unit}", "passed"] if page["generator"] else []
+    headings = ["layer", "ε\n%", f"fibre\n{unit}", f"allowed\n{unit}", "free\n%", "NFE"]
+    headings += [f"raw\n{unit}", f"certified\n{unit}", "passed\n%"] if page["generator"] else []
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "layer" else "right")
     tiers = [next(row for row in tap["tiers"] if row["name"] == page["tier"]) for tap in page["taps"]]
     for tap, at_tier in zip(page["taps"], tiers, strict=True):
-        fibre, shown = tap["fibre"], tap["generator"]
-        cells = [100 * tap["share"], fibre["certified"]["hu"], tap["theory_hu"], tap["allowed"]["hu"]]
-        row = [
-            tap["tap"],
-            *map(number, cells),
-            f"{100 * at_tier['free_share']:.3g} %",
-            number(fibre["nfe"], 2),
+        fibre = tap["fibre"]
+        figures = [
+            100 * tap["share"],
+            fibre["certified"]["hu"],
+            tap["allowed"]["hu"],
+            100 * at_tier["free_share"],
         ]
-        table.add_row(*row, *(_generator_cells(shown) if shown else ()))
+        figures += [fibre["nfe"], *_of_generator(tap["generator"])]
+        table.add_row(tap["tap"], *(number(figure) for figure in figures))
     console.print(table)
     for tap in page["taps"]:
         if tap["generator"]:
@@ -148,12 +140,12 @@ def _show(console: Any, page: Mapping[str, Any]) -> None:
         console.print(note)
 
 
-def _generator_cells(shown: Mapping[str, Any]) -> tuple[str, str, str]:
-    from ctinv.cli.tables import number
-
+def _of_generator(shown: Mapping[str, Any] | None) -> list[float | None]:
+    """Spread of its candidates, spread of what was certified of them, and the share that was; nothing if none was named."""
+    if shown is None:
+        return []
     series = shown["series"]
     if series is None:
-        return "-", "-", "-"
+        return [None, None, None]
     passed = series["share_certified"]
-    share = "-" if passed is None else f"{100 * passed:.3g} %"
-    return number(series["raw"]["hu"]), number(series["certified"]["hu"]), share
+    return [series["raw"]["hu"], series["certified"]["hu"], None if passed is None else 100 * passed]

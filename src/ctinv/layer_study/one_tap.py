@@ -263,7 +263,7 @@ def judge(series: Series, allowed: Spread, *, domain: str, weights_sha256: dict[
     excess = series.raw.hu / allowed.hu
     wrong = series.raw_on_fibre < 1.0 and series.raw.exceeds(allowed)
     figures = (
-        f"raw spread {series.raw.hu:.3g}, the fibre allows {allowed.hu:.3g}; "
-        f"{100 * series.raw_on_fibre:.3g} % of the raw candidates meet the tier"
+        f"raw spread {series.raw.hu:.3g}, the fibre allows {allowed.hu:.3g}; raw error {100 * series.raw_error:.3g} % "
+        f"of the noise response, {100 * series.raw_on_fibre:.3g} % of the raw candidates meet the tier"
     )
     return Shown(GENERATOR_ERROR if wrong else WITHIN, figures, domain, weights_sha256, series, excess)
