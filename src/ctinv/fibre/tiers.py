@@ -90,12 +90,7 @@ class Certificate:
     def of_target(cls, k: int) -> Certificate:
         """That of a sample of the target domain: nothing was measured."""
         nan = math.nan
-        figures = dict.fromkeys(
-            ("rmse_hu_raw", "nfe_raw", "rmse_hu", "max_hu", "p99_hu", "nfe", "error"), nan
-        )
-        return cls(
-            k=k, **figures, chi2_per_n=nan, steps=0, tier=TARGET_TIER, passed=False, reached=NOT_FED_BACK
-        )
+        return cls(k, nan, nan, nan, nan, nan, nan, nan, nan, 0, TARGET_TIER, False, reached=NOT_FED_BACK)
 
     @property
     def is_invariance(self) -> bool:

@@ -134,7 +134,6 @@ def _certificate(data: dict[str, Any]) -> Certificate:
             f"this study comes from another version of ctinv: its certificates lack {', '.join(missing)}."
         )
     figures = {name for name, item in known.items() if item.type == "float"}
-    given = {name: value for name, value in data.items() if name in known}
-    return Certificate(
-        **{name: math.nan if value is None and name in figures else value for name, value in given.items()}
-    )
+    given: dict[str, Any] = {name: value for name, value in data.items() if name in known}
+    unmeasured = {name: math.nan for name, value in given.items() if value is None and name in figures}
+    return Certificate(**{**given, **unmeasured})
