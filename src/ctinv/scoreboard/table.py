@@ -73,6 +73,7 @@ def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:
         "",
         *_rows("generator", by_name, LIKENESS, len(places(records))),
         "",
+        "NFE raw 1: fed back no nearer than a re-scan. Rank distance: 0 where the scan could be a sample, up to 9. "
         f"Certified figures are those of the samples that {ASKED} certifies. {PARTLY}: not of all regions, as fewer than 20 "
         "samples were certified in some or they are not measured yet. Floor: the re-scans themselves, each against the "
         "others, and the scan's rank among them. Means within 1 % of each other count as equal. Seconds are those of the "
