@@ -37,7 +37,7 @@ from ctinv.sampler.sampler import BLOCK
 from ctinv.volume import Box
 
 BAR_MIB = 2048.0
-GROWTH = 1.05
+GROWTH_MIB = 64.0  # one more sample of 512 x 512 that is kept by mistake takes 1 MiB
 
 
 def scene(side: int) -> Scene:
@@ -93,7 +93,7 @@ def main() -> None:
         rows.append(measure(n, given.side))
         print("n = {n:5d}: {peak_mib:7.0f} MiB, {cpu_s:7.1f} s of the CPU".format(**rows[-1]), flush=True)
     peaks = [row["peak_mib"] for row in rows[1:]]
-    verdict = "met" if max(peaks) <= BAR_MIB and max(peaks) <= GROWTH * min(peaks) else "NOT met"
+    verdict = "met" if max(peaks) <= BAR_MIB and max(peaks) - min(peaks) <= GROWTH_MIB else "NOT met"
     print(f"bar: {BAR_MIB:.0f} MiB, and no growth with n: {verdict}")
     if given.out is not None:
         given.out.write_text(json.dumps(rows, indent=1) + "\n")

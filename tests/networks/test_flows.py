@@ -143,7 +143,7 @@ def test_the_start_fits_every_activation_norm_where_it_stands(case: Case):
     seen: list[Tensor] = []
     norms = [module for module in flow.modules() if isinstance(module, ActNorm)]
     for norm in norms:
-        norm.register_forward_hook(lambda module, given, made: seen.append(made[0][0]))
+        norm.register_forward_hook(lambda module, given, made: seen.append(made[0][0].detach()))
     flow(z, flow.embed(phi))
     assert len(seen) == len(norms)
     for y in seen:
