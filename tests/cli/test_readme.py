@@ -16,6 +16,8 @@ PAGES = (
     "docs/method.md",
     "docs/extending.md",
     "docs/decisions.md",
+    "docs/generators.md",
+    "docs/layers.md",
     "CHANGELOG.md",
 )
 
