@@ -11,6 +11,7 @@ import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,8 +43,18 @@ def part_of(run: Path) -> tuple[str, str, TapPart]:
         return {**found, "_target_": str(found["_target_"]).rpartition(".")[2]}
 
     model = Trained(entry, config["tap"]).load(torch.device("cpu"))
-    part = TapPart(config["tap"], model, definition("autoencoder"), definition("flow"), report)
+    parts = definition("autoencoder"), definition("flow")
+    part = TapPart(config["tap"], model, *parts, report, command_of(config))
     return config["kind"], config["denoiser"], part
+
+
+def command_of(config: dict[str, Any]) -> str:
+    """What a user types to make a run again."""
+    start = config["autoencoder"]["start"]
+    file = f"{config['kind']}_taps" if start and config["kind"] == "vae_cinn" else config["kind"]
+    words = ["ctinv train generator", f"--config configs/generators/{file}.toml"]
+    words += [f"--denoiser {config['denoiser']}", f"--tap {config['tap']}"]
+    return " ".join([*words, *([f"--autoencoder RUNS/{start}"] if start else []), "--data PAIRS --out RUN"])
 
 
 def main() -> None:

@@ -37,6 +37,7 @@ class TapPart:
         model: With trained weights.
         autoencoder, flow: Class name and literal arguments of its parts.
         report: Of `ctinv.training.generator.train_generator`.
+        command: That makes it again, for the model card.
     """
 
     tap: str
@@ -44,6 +45,7 @@ class TapPart:
     autoencoder: Definition | None
     flow: Definition | None
     report: Mapping[str, Any]
+    command: str = ""
 
 
 def export_generator(

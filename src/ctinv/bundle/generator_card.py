@@ -33,13 +33,15 @@ def generator_card(about: Mapping[str, Any], parts: Sequence[TapPart], data_sour
         else "What it proposes is **not** an invariance: NFE raw says how far. The engine corrects each candidate, feeds it back, and certifies or refuses it."
     )
     config = first.report["config"]
-    command = f"ctinv train generator --kind {about['kind']} --denoiser {about['denoiser']} --tap {first.tap} --data PAIRS --out RUN"
+    plain = f"ctinv train generator --kind {about['kind']} --denoiser {about['denoiser']} --data PAIRS --out RUN --tap"
+    commands = "\n".join(part.command or f"{plain} {part.tap}" for part in parts)
     parts_text = [
         f"# {about['name']}: candidates for invariances of {about['denoiser']}",
         f"{kind.title}, at {', '.join(f'`{part.tap}` ({sizes[part.tap]:,} parameters)' for part in parts)}. {warning}",
         f"## Use\n\n```\nctinv sample CT --denoiser {about['denoiser']} --generator {about['kind']} --tap {first.tap} --box Z,Y0:Y1,X0:X1 --out study.zarr\n```\n\n`--generator` also takes the path of this folder.",
         f"## Training\n\nTrained on {', '.join(config['train'])}, chosen on {', '.join(config['validate'])}; {config['dose']:.0%} dose, patches of {config['patch']} pixels, {config['batch']} per step, seed {config['seed']}. "
-        f"{_stages(first)} To make it again: `{command}`.",
+        f"All settings stand under `training` in configs/metadata.json. Made by\n\n```\n{commands}\n```",
+        f"## Cost\n\n{_stages(parts)}",
         f"## Measured on patches of {', '.join(config['validate'])}\n\n{_table(parts)}",
         *([f"## Data\n\n{data_source}"] if data_source else []),
         f"## Limits\n\nFew patients, simulated low dose, a small network. FrEIA {about['freia']} only: another version computes something else from these weights. Not for diagnosis.",
@@ -47,14 +49,16 @@ def generator_card(about: Mapping[str, Any], parts: Sequence[TapPart], data_sour
     return "\n\n".join(parts_text) + "\n"
 
 
-def _stages(part: TapPart) -> str:
-    found = []
-    for name, done in part.report["stages"].items():
-        found.append(
-            f"{done['steps']} steps of the {name} stage" if done["steps"] else f"{name} without steps"
+def _stages(parts: Sequence[TapPart]) -> str:
+    """Steps and minutes of each tap."""
+    lines = []
+    for part in parts:
+        done = part.report["stages"].items()
+        steps = ", ".join(f"{stage['steps']} steps of the {name} stage" for name, stage in done)
+        lines.append(
+            f"- `{part.tap}`: {steps}; {part.report['seconds'] / 60:.0f} minutes on one core of a busy machine"
         )
-    minutes = sum(one.report["seconds"] for one in [part]) / 60
-    return f"{', '.join(found)}; {minutes:.0f} minutes on one core of a busy machine."
+    return "\n".join(lines)
 
 
 def _table(parts: Sequence[TapPart]) -> str:

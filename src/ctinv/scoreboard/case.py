@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ctinv.denoiser import OUTPUT
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.rows import RowSeeds
@@ -33,6 +34,15 @@ class Reconstructs(Protocol):
 
     def reconstruct(self) -> Tensor:
         """(1, 1, h, w) HU: the scan through encoder and decoder, D(E(x))."""
+        ...
+
+
+@runtime_checkable
+class Surrounds(Protocol):
+    """A generator of one region that makes what lies around it as well."""
+
+    def around(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
+        """The candidates with their own surroundings, (B, 1, H2, W2) HU on the region's context box."""
         ...
 
 
@@ -78,11 +88,14 @@ class Proposals:
         images: (whole blocks, 1, h, w) HU, as the sampler draws them, so that they are the rows a study would hold.
         seconds: Once to ``open`` the generator, and to ``propose`` one sample.
         reconstruction_hu: RMSE of D(E(x)) against x where there is an autoencoder.
+        seamless_hu: RMSE of f(x_c) - f(x) over the region in HU, each candidate seen with the surroundings that its
+            generator made, so that no seam to the scan counts; None for a generator that makes none.
     """
 
     images: Tensor
     seconds: dict[str, float]
     reconstruction_hu: float | None
+    seamless_hu: float | None = None
 
 
 def propose(proposer: Proposer, scene: Scene, *, n: int, seeds: RowSeeds) -> Proposals:
@@ -96,7 +109,20 @@ def propose(proposer: Proposer, scene: Scene, *, n: int, seeds: RowSeeds) -> Pro
     if isinstance(generator, Reconstructs):
         difference = _array(generator.reconstruct() - scene.region.scan).astype(np.float64)
         error = float(np.sqrt((difference**2).mean()))
-    return Proposals(images, seconds, error)
+    seamless = _seamless(generator, scene, seeds) if isinstance(generator, Surrounds) else None
+    return Proposals(images, seconds, error, seamless)
+
+
+def _seamless(generator: Surrounds, scene: Scene, seeds: RowSeeds) -> float:
+    """RMSE of f(x_c) - f(x) over the region, of one block of candidates with their own surroundings."""
+    region = scene.region
+    images = generator.around(range(BLOCK), seeds)
+    square = []
+    with torch.inference_mode():
+        for part in images.split(region.images_per_pass):
+            error = region.look(region.between_neighbours(part), OUTPUT) - region.reference_output
+            square.append(error[..., region.halo[0], region.halo[1]].square().mean(dim=(1, 2, 3)))
+    return float(torch.cat(square).sqrt().mean())
 
 
 def score_target(proposals: Proposals, ground: Ground, *, n: int) -> dict[str, Any]:
@@ -114,8 +140,8 @@ def score_input(
     """Figures of a generator of scans: its candidates, and those of them that are certified.
 
     Returns:
-        ``nfe_raw``, ``steps``, ``passes`` (means); ``certified`` and, of these, ``in_band`` of χ²/n (counts out of `n`);
-        ``reached`` and ``tiers`` (samples by the way they arrived and by their best tier); ``raw`` and ``corrected``
+        ``nfe_raw``, ``steps``, ``passes`` (means); ``nfe_seamless``, of candidates with their own surroundings;
+        ``certified`` and, of these, ``in_band`` of χ²/n (counts out of `n`); ``reached`` and ``tiers`` (samples by the way they arrived and by their best tier); ``raw`` and ``corrected``
         (`likeness` with χ²/n, the latter of the certified samples alone); ``low_hu``, the low-frequency change of the
         certified samples before and after; ``reconstruction_hu``; ``seconds``, once to ``open`` the generator and per
         sample for the rest.
@@ -134,6 +160,7 @@ def score_input(
         "domain": "input",
         "n": n,
         **_feedback(certificates),
+        "nfe_seamless": _nfe(proposals.seamless_hu, corrector),
         "raw": {**likeness(raw, ground), "chi2_per_n": float(chi2.mean())},
         "corrected": {**likeness(x_tilde[passed], ground), "chi2_per_n": _mean_chi2(certificates)},
         "low_hu": _low_change(raw[passed], x_tilde[passed], ground.scan),
@@ -176,6 +203,10 @@ def _feedback(certificates: Sequence[Certificate]) -> dict[str, Any]:
         "reached": dict(Counter(certificate.reached for certificate in certificates)),
         "tiers": {tier: tiers.count(tier) for tier in (*TIERS, NONE)},
     }
+
+
+def _nfe(rmse_hu: float | None, corrector: Corrector) -> float | None:
+    return None if rmse_hu is None else rmse_hu / (2.0**0.5 * corrector.rule.sigma_out_hu)
 
 
 def _mean_chi2(certificates: Sequence[Certificate]) -> float | None:

@@ -46,6 +46,7 @@ def _most(value: float, _: Record) -> float:
 
 COLUMNS = {
     "nfe_raw": Column("nfe_raw", "the lowest raw NFE"),
+    "nfe_seamless": Column("nfe_seamless"),
     "certified": Column("shares.certified", f"the most samples certified at {ASKED}", _most),
     "in_band": Column("shares.in_band"),
     "steps": Column("steps"),

@@ -17,7 +17,7 @@ SHOWN_TIERS = ("T1", "T2", "T3")
 Rows = Mapping[str, Sequence[Record]]
 
 EXACTNESS = {
-    "NFE raw": "{nfe_raw:.2f}",
+    "NFE raw (without seam)": "{nfe_raw:.2f} ({nfe_seamless:.2f})",
     f"χ²/n in band, {ASKED}": "{in_band:.0%}",
     f"steps (passes) to {ASKED}": "{steps:.1f} ({passes:.1f})",
     "spread raw → certified, HU": "{spread_raw:.1f} → {spread:.1f}",
@@ -35,7 +35,7 @@ LIKENESS = {
     "certified NPS over C": "{noise_corrected_low:.2f} / {noise_corrected_mid:.2f} / {noise_corrected_high:.2f}",
 }
 PER_PATIENT = {
-    "NFE raw": EXACTNESS["NFE raw"],
+    "NFE raw (without seam)": EXACTNESS["NFE raw (without seam)"],
     **{name: LIKENESS[name] for name in list(LIKENESS)[:4]},
 }
 _CERTIFIED = f"certified {' / '.join(SHOWN_TIERS)}"
