@@ -129,7 +129,7 @@ def test_differences_below_one_percent_are_none() -> None:
 def test_a_generator_that_is_not_measured_everywhere_is_marked_and_not_compared(results: Results) -> None:
     results.add(case("half"), record(0.1, 250))  # the best NFE, yet on the bone alone
     text = page(results.newest())
-    assert row_of(text, "half")[1:3] == ["- / 100.0%* / -", "0.10*"]
+    assert row_of(text, "half")[1:3] == ["- / 100.0%* / -", "0.10* (-)"]
     assert "the lowest raw NFE, near" in text
     assert "not compared: half." in text
     assert "nothing is compared" in best_sentence(

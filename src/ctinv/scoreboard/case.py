@@ -141,10 +141,10 @@ def score_input(
 
     Returns:
         ``nfe_raw``, ``steps``, ``passes`` (means); ``nfe_seamless``, of candidates with their own surroundings;
-        ``certified`` and, of these, ``in_band`` of χ²/n (counts out of `n`); ``reached`` and ``tiers`` (samples by the way they arrived and by their best tier); ``raw`` and ``corrected``
-        (`likeness` with χ²/n, the latter of the certified samples alone); ``low_hu``, the low-frequency change of the
-        certified samples before and after; ``reconstruction_hu``; ``seconds``, once to ``open`` the generator and per
-        sample for the rest.
+        ``certified`` and, of these, ``in_band`` of χ²/n (counts out of `n`); ``reached`` and ``tiers`` (samples by the way
+        they arrived and by their best tier); ``raw`` and ``corrected`` (`likeness` with χ²/n, the latter of the certified
+        samples alone); ``low_hu``, the low-frequency change of the certified samples before and after;
+        ``reconstruction_hu``; ``seconds``, once to ``open`` the generator and per sample for the rest.
     """
     since = time.perf_counter()
     parts = [
