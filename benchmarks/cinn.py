@@ -73,7 +73,7 @@ def compared(
 
 def published_size(n: int, loop: int) -> dict[str, float]:
     """The flow of the papers: 137.1 million weights, 256 numbers, f(x) of 128 x 128."""
-    flow = VectorFlow(latent=256, channels=1, depth=3, separate=True).eval()
+    flow = VectorFlow(latent=256, channels=1, separate=True).eval()
     phi, v = torch.randn(1, 1, 128, 128), torch.randn(n, 256)
 
     def batched(count: int) -> Tensor:

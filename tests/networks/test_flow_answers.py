@@ -114,7 +114,7 @@ def test_bits_are_those_of_gaussians_in_closed_form():
 
 def test_the_vector_flow_has_the_published_size():
     with torch.device("meta"):
-        flow = VectorFlow(latent=256, channels=1, depth=3, separate=True)
+        flow = VectorFlow(latent=256, channels=1, separate=True)
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in flow.named_children()}
     assert count == {"chain": 125_988_864, "embedding": 11_143_360}
     assert abs(count["embedding"] / 11_144_320 - 1) < 1e-3

@@ -64,7 +64,7 @@ class SpatialFlow(Flow):
 class VectorFlow(Flow):
     """The flow of one vector per patch, the papers' form.
 
-    With ``depth=3, separate=True`` it has the published size: 125,988,864 weights in the chain, the very number, and
+    With ``separate=True`` it has the published size: 125,988,864 weights in the chain, the very number, and
     11,143,360 in the embedding (published 11,144,320, with an activation norm where here is a bias). The published
     invertible leaky ReLU is left out: its log-determinant is taken as 0, which is wrong, and ECCV 2020 has none.
 
@@ -92,7 +92,7 @@ class VectorFlow(Flow):
         size: int = 128,
         blocks: int = 12,
         hidden: int = 1024,
-        depth: int = 2,
+        depth: int = 3,
         features: int = 256,
         width: int = 64,
         separate: bool = False,
