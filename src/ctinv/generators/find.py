@@ -50,7 +50,7 @@ def find_generator(source: str | Path, representation: Representation) -> Propos
             )
     else:
         raise InputError(
-            f"there is no generator {name[:40]!r}; choose one of {', '.join([*GENERATORS, *KINDS])}, or a bundle folder."
+            f"there is no generator {Path(name).name[:40]!r}; choose one of {', '.join([*GENERATORS, *KINDS])}, or a bundle folder."
         )
     if entry.about["taps"][representation.tap].get("sees_output"):
         check_condition(representation)

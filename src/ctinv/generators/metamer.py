@@ -9,8 +9,8 @@ It knows no prior: what Φ does not see stays white noise. So its candidates sho
 fixed number of steps (NFE raw), and how far from any scan what it leaves is (χ²/n).
 
 The step size falls along half a cosine, from a quarter of that standard deviation (at least σ_out, where the region is
-flat) to a fiftieth of itself. On 24 x 24 pixels of the shipped CT NFE falls within 100 steps from 0.8 to about 0.003 in the
-liver and from 28 to about 0.2 at the edge of the lung; behind 80 steps it is two to three times that.
+flat) to a fiftieth of itself. On 24 x 24 pixels of the shipped CT NFE falls within 100 steps from 0.8 to about 0.002 in the
+liver and from 28 to 0.15 to 0.2 at the edge of the lung; behind 80 steps it is two to three times that.
 
 References:
     Feather, Durango, Gonzalez and McDermott, Metamers of neural networks, NeurIPS 2019.
