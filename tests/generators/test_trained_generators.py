@@ -17,7 +17,9 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.contract import Scene
 from ctinv.generators.find import find_generator
 from ctinv.generators.kinds import KINDS
+from ctinv.generators.library import generator_facts, is_generator, read_entry
 from ctinv.representation import Representation
+from ctinv.resources import bundles_folder
 from ctinv.volume import Box
 
 SEEDS = RowSeeds(3, "series", "place")
@@ -163,3 +165,13 @@ class TestRefusals:
             find_generator("magic", Representation(cnn10))
         with pytest.raises(InputError, match="no cvae_cinn was trained for resnet32"):
             find_generator("cvae_cinn", Representation(load_denoiser("resnet32")))
+
+
+def test_the_shell_says_what_a_generator_is_and_that_it_is_no_denoiser(trained: Bundle) -> None:
+    facts = generator_facts(read_entry(trained("cvae_cinn")))
+    assert (facts["generator"], facts["denoiser"], facts["domain"]) == ("cvae_cinn", "cnn10", "input")
+    assert {"bits", "nfe_raw", "spread_hu"} <= facts["taps"]["output"].keys()
+    assert is_generator(trained("cvae_cinn"))
+    assert not is_generator(bundles_folder() / "cnn10")
+    with pytest.raises(ModelError, match="no denoiser; give it as --generator"):
+        load_denoiser(trained("cvae_cinn"))

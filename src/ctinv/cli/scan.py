@@ -41,7 +41,11 @@ Out = Annotated[
 @command("info")
 def info(
     source: Annotated[
-        Path, typer.Argument(metavar="CT|STUDY|NETWORK", help="Scan, study, or any network --denoiser takes.")
+        Path,
+        typer.Argument(
+            metavar="CT|STUDY|NETWORK",
+            help="Scan, study, any network --denoiser takes, or bundle of a generator.",
+        ),
     ],
     network: NetworkClass = None,
     card: CardFile = None,
@@ -51,10 +55,13 @@ def info(
     unit: Unit = None,
     as_json: AsJson = False,
 ) -> Outcome:
-    """Say what a scan, a study or a network is; nothing that identifies a patient is shown."""
+    """Say what a scan, a study, a network or a generator is; nothing that identifies a patient is shown."""
     from ctinv.cli.network import facts_for_people, is_network, load, network_facts
+    from ctinv.generators.library import generator_facts, is_generator, read_entry
 
-    if not (source / "zarr.json").is_file() and is_network(source):
+    if is_generator(source):
+        facts: dict[str, Any] = {"kind": "generator", **generator_facts(read_entry(source))}
+    elif not (source / "zarr.json").is_file() and is_network(source):
         with reporting() as progress:
             progress("loading the network", math.nan)
             found = network_facts(load(source, network=network, card=card, trust=trust), progress)

@@ -49,8 +49,9 @@ def find_generator(source: str | Path, representation: Representation) -> Propos
                 f"{entry.folder.name} was trained at {', '.join(entry.taps)}, not at {representation.tap!r}; choose one."
             )
     else:
+        known = ", ".join([*GENERATORS, *KINDS])
         raise InputError(
-            f"there is no generator {Path(name).name[:40]!r}; choose one of {', '.join([*GENERATORS, *KINDS])}, or a bundle folder."
+            f"there is no generator {Path(name).name[:40]!r}; choose one of {known}, or a bundle folder."
         )
     if entry.about["taps"][representation.tap].get("sees_output"):
         check_condition(representation)

@@ -48,6 +48,31 @@ class Entry:
         return isinstance(mine, Mapping) and bool(set(mine.values()) & set(weights_sha256.values()))
 
 
+def is_generator(source: Path) -> bool:
+    """Whether a folder is the bundle of a generator, as its metadata say."""
+    if not (source / METADATA).is_file():
+        return False
+    about = read_object(source / METADATA, bare=f"metadata.json of {source.name}").get("ctinv")
+    return isinstance(about, dict) and about.get("role") == "generator"
+
+
+def generator_facts(entry: Entry) -> dict[str, Any]:
+    """What a generator is, and the figures of its last stage at each tap."""
+    about, kind = entry.about, KINDS[entry.kind]
+    taps = {tap: list(entry.about["taps"][tap]["figures"].values())[-1] for tap in entry.taps}
+    return {
+        "name": about["name"],
+        "generator": entry.kind,
+        "what": kind.title,
+        "domain": kind.domain,
+        "denoiser": about["denoiser"],
+        "denoiser_sha256": dict(about["denoiser_sha256"]),
+        "weights_sha256": dict(about["weights_sha256"]),
+        "freia": about["freia"],
+        "taps": taps,
+    }
+
+
 def generators_folder() -> Path:
     """Folder of the shipped generators, one bundle each."""
     return bundles_folder() / "generators"

@@ -45,6 +45,10 @@ def load_own_bundle(folder: Path, metadata: Mapping[str, Any]) -> FoundNetwork:
     about = metadata["ctinv"]
     if not isinstance(about, dict):
         raise ModelError("the block 'ctinv' in metadata.json must be an object; get the bundle again.")
+    if about.get("role") == "generator":
+        raise ModelError(
+            f"{folder.name} is a generator of candidates, no denoiser; give it as --generator beside its denoiser."
+        )
     target, arguments = Definition(read_config(folder, INFERENCE)).read()
     network = build(target, arguments)
     expected = _expected_hash(about)
