@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ctinv.bundle.generator import TapPart, export_generator
-from ctinv.denoiser import load_denoiser
+from ctinv.denoiser import OUTPUT, load_denoiser
 from ctinv.generators.library import INFERENCE, read_entry
 from ctinv.generators.trained import Trained
 
@@ -44,7 +44,10 @@ def part_of(run: Path) -> tuple[str, str, TapPart]:
 
     model = Trained(entry, config["tap"]).load(torch.device("cpu"))
     parts = definition("autoencoder"), definition("flow")
-    part = TapPart(config["tap"], model, *parts, report, command_of(config))
+    half = (
+        config["tap"] != OUTPUT
+    )  # those serve the layer study alone, and all bundles together are to stay small
+    part = TapPart(config["tap"], model, *parts, report, command_of(config), half=half)
     return config["kind"], config["denoiser"], part
 
 

@@ -38,6 +38,7 @@ class TapPart:
         autoencoder, flow: Class name and literal arguments of its parts.
         report: Of `ctinv.training.generator.train_generator`.
         command: That makes it again, for the model card.
+        half: Whether the flow's weights are stored in half precision; they are computed with in single precision.
     """
 
     tap: str
@@ -46,6 +47,7 @@ class TapPart:
     flow: Definition | None
     report: Mapping[str, Any]
     command: str = ""
+    half: bool = False
 
 
 def export_generator(
@@ -85,7 +87,7 @@ def export_generator(
             "autoencoder": _add(
                 files, definitions, "autoencoder", part.tap, part.model.autoencoder, part.autoencoder
             ),
-            "flow": _add(files, definitions, "flow", part.tap, part.model.flow, part.flow),
+            "flow": _add(files, definitions, "flow", part.tap, part.model.flow, part.flow, half=part.half),
             "sees_output": part.model.conditional,
             "sigma_out_hu": part.report["sigma_out_hu"],
             "figures": {stage: done["figures"] for stage, done in part.report["stages"].items()},
@@ -124,11 +126,17 @@ def _add(
     tap: str,
     network: nn.Module | None,
     definition: Definition | None,
+    *,
+    half: bool = False,
 ) -> dict[str, str] | None:
     """Put a network's weights and definition into a bundle; files and definitions that are there already are shared."""
     if network is None or definition is None:
         return None
-    content = save({key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()})
+    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
+    if half:  # weights alone: means and scales of Φ keep their digits
+        weights = {key for key, _ in network.named_parameters()}
+        state = {key: value.half() if key in weights else value for key, value in state.items()}
+    content = save(state)
     file = next((known for known, old in files.items() if old == content), None)
     if file is None:
         first = not any(known.startswith(role) for known in files) and role == "autoencoder"

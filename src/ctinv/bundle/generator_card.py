@@ -35,12 +35,14 @@ def generator_card(about: Mapping[str, Any], parts: Sequence[TapPart], data_sour
     config = first.report["config"]
     plain = f"ctinv train generator --kind {about['kind']} --denoiser {about['denoiser']} --data PAIRS --out RUN --tap"
     commands = "\n".join(part.command or f"{plain} {part.tap}" for part in parts)
+    halves = ", ".join(f"`{part.tap}`" for part in parts if part.half)
     parts_text = [
         f"# {about['name']}: candidates for invariances of {about['denoiser']}",
         f"{kind.title}, at {', '.join(f'`{part.tap}` ({sizes[part.tap]:,} parameters)' for part in parts)}. {warning}",
         f"## Use\n\n```\nctinv sample CT --denoiser {about['denoiser']} --generator {about['kind']} --tap {first.tap} --box Z,Y0:Y1,X0:X1 --out study.zarr\n```\n\n`--generator` also takes the path of this folder.",
         f"## Training\n\nTrained on {', '.join(config['train'])}, chosen on {', '.join(config['validate'])}; {config['dose']:.0%} dose, patches of {config['patch']} pixels, {config['batch']} per step, seed {config['seed']}. "
         f"All settings stand under `training` in configs/metadata.json. Made by\n\n```\n{commands}\n```",
+        *([f"The flows at {halves} are stored in half precision."] if halves else []),
         f"## Cost\n\n{_stages(parts)}",
         f"## Measured on patches of {', '.join(config['validate'])}\n\n{_table(parts)}",
         *([f"## Data\n\n{data_source}"] if data_source else []),

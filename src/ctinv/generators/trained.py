@@ -123,7 +123,7 @@ class Trained:
             raise ModelError(
                 f"{file} of {self.entry.folder.name} is not the file that its metadata name; get it again."
             )
-        fill(network, read_safetensors(content, file), file)
+        fill(network, read_safetensors(content, file), file, cast=True)  # some are stored in half precision
         return network
 
 
