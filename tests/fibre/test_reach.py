@@ -17,6 +17,7 @@ from ctinv.fibre.probing import probe
 from ctinv.fibre.reach import SHARE, Forecast, take_jacobian
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
+from ctinv.generators.find import find_generator
 from ctinv.representation import Representation
 from ctinv.sampler import prepare as preparing
 from ctinv.sampler.sampler import InvarianceSampler
@@ -52,7 +53,8 @@ def wide(*, slices: int = 1, corner: float = 0.0) -> Denoiser:
 
 
 def look(denoiser: Denoiser, volume: Volume, box: Box) -> Survey:
-    return survey(denoiser, volume, box, Wish(), device=torch.device("cpu"))
+    wish = Wish("output", find_generator("renoise", Representation(denoiser)))
+    return survey(denoiser, volume, box, wish, device=torch.device("cpu"))
 
 
 def take(found: Survey) -> SparseJacobian:
