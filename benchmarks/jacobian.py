@@ -21,7 +21,7 @@ from ctinv import Box, load_denoiser, read_series
 from ctinv.fibre.jacobian import Jacobian, LocalJacobian
 from ctinv.fibre.reach import take_jacobian
 from ctinv.resources import bundles_folder, ct_folder
-from ctinv.sampler.survey import Wish, survey
+from ctinv.sampler import InvarianceSampler
 
 COLUMNS = 24
 HEADING = "network          R   r   error/ε  products   s taken   s/iteration without   with   probing in iterations"
@@ -42,7 +42,7 @@ def iteration(jacobian: Jacobian, directions: torch.Tensor) -> float:
 def row(name: str, box: Box, tier: str, device: torch.device) -> str:
     denoiser = load_denoiser(name, device=device)
     volume = read_series(ct_folder() / "quarter_dose")
-    found = survey(denoiser, volume, box, Wish(tier=tier), device=device)
+    found = InvarianceSampler(denoiser, tier=tier, device=str(device)).survey(volume, box)
     region, tolerance = found.region, found.rule.tolerance
     since = time.perf_counter()
     jacobian = take_jacobian(region, found.covariance, tolerance)
