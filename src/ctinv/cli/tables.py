@@ -44,21 +44,19 @@ def show_study(console: Console, summary: Mapping[str, Any], certificates: Seque
     if summary["domain"] == "target":
         return
     table = Table(
-        title=f"certificates of the first {min(_FIRST, len(certificates))} samples",
+        title=f"certificates of the first {min(_FIRST, len(certificates))} samples, errors in {summary['unit']}",
         title_justify="left",
         box=None,
     )
-    unit = summary["unit"]
     for heading in (
         "k",
-        f"RMSE raw {unit}",
-        f"RMSE {unit}",
-        f"p99 {unit}",
-        f"max {unit}",
+        "RMSE raw",
+        "RMSE",
+        "p99",
         "NFE raw",
         "NFE",
         "χ²/n",
-        "reached by",
+        "by",
         "passes",
         "tier",
         "passed",
@@ -70,11 +68,12 @@ def show_study(console: Console, summary: Mapping[str, Any], certificates: Seque
 
 
 def _certificate_row(one: Certificate) -> list[str]:
-    figures = (one.rmse_hu_raw, one.rmse_hu, one.p99_hu, one.max_hu, one.nfe_raw, one.nfe)
+    figures = [number(value) for value in (one.rmse_hu_raw, one.rmse_hu, one.p99_hu)]
+    figures += [number(value, 2) for value in (one.nfe_raw, one.nfe)]
     chi2 = number(one.chi2_per_n) + (" implausible" if one.in_band is False else "")
     passes = str(one.passes) if one.passes else "-"
     passed = "yes" if one.passed else "NO"
-    return [str(one.k), *map(number, figures), chi2, one.reached, passes, one.tier, passed]
+    return [str(one.k), *figures, chi2, one.reached, passes, one.tier, passed]
 
 
 def study_facts(summary: Mapping[str, Any]) -> dict[str, str]:
