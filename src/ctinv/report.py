@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 from ctinv.jsonable import dumps, plain
-from ctinv.sampler.words import TARGET_DOMAIN, ways
+from ctinv.sampler.words import TARGET_DOMAIN, arrivals
 
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
@@ -144,13 +144,16 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
     tolerance_unit = "of the noise" if provenance.tolerance_unit == "relative" else unit
     total = sum(value for value in summary["seconds"].values() if value is not None)
     asked = f"tier {provenance.tier}, ε = {provenance.tolerance:.3g} {tolerance_unit}"
+    implausible = f"{summary['implausible']} of {summary['n']}"
     fed_back = [
         ("asked", asked),
         ("passed", f"{summary['passed']} of {summary['n']}"),
-        ("reached by", ways(summary)),
+        ("reached by", arrivals(summary)),
+        ("passes each", _text(summary["passes"])),
         ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} {unit}"),
         ("NFE, raw → corrected", f"{_text(summary['nfe_raw'])} → {_text(summary['nfe'], 2)}"),
-        ("χ²/n (the scan's own)", _plausibility(summary)),
+        ("χ²/n (the scan's own)", f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"),
+        *([("implausible by χ²/n", implausible)] if summary["implausible"] else []),
         (
             "spread (linear theory)",
             f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) {unit}",
@@ -166,11 +169,6 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
         ("C", textwrap.shorten(str(provenance.noise.get("source", "not stated")), 40, placeholder=" …")),
         ("time", f"{total:.0f} s on {provenance.device}" if total else "-"),
     ]
-
-
-def _plausibility(summary: dict[str, Any]) -> str:
-    text = f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"
-    return f"{text}, {summary['implausible']} implausible" if summary["implausible"] else text
 
 
 def _text(value: float | None, digits: int = 3) -> str:

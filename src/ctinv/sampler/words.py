@@ -27,13 +27,19 @@ def verdict(summary: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def ways(summary: Mapping[str, Any]) -> str:
-    """By which step the samples arrived and what one cost; older studies do not know."""
+def arrivals(summary: Mapping[str, Any]) -> str:
+    """By which step how many samples arrived; older studies do not know."""
     reached: Mapping[str, int] | None = summary["reached"]
     if reached is None:
         return "unknown steps"
-    arrived = ", ".join(f"{word} {reached[way]}" for way, word in _WAYS.items() if reached[way])
-    return f"{arrived or 'none'}; {number(summary['passes'])} passes each"
+    return ", ".join(f"{word} {reached[way]}" for way, word in _WAYS.items() if reached[way]) or "none"
+
+
+def ways(summary: Mapping[str, Any]) -> str:
+    """By which step the samples arrived and what one cost."""
+    if summary["reached"] is None:
+        return arrivals(summary)
+    return f"{arrivals(summary)}; {number(summary['passes'])} passes each"
 
 
 def number(value: float | None) -> str:
