@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ModelError
-from ctinv.generators.kinds import KINDS, TRAINING_FREE
-from ctinv.generators.library import find_entry
+from ctinv.generators.kinds import TRAINING_FREE
+from ctinv.generators.library import entries_for
 from ctinv.models.shipped import METADATA, read_config, shipped
 from ctinv.resources import bundles_folder
 
@@ -33,8 +33,7 @@ def generators_of(denoiser: str | Path, tap: str) -> list[str]:
         hashes = _about(denoiser).get("weights_sha256")
     except ModelError:
         return list(TRAINING_FREE)
-    trained = (kind for kind in KINDS if isinstance(hashes, dict) and find_entry(kind, hashes, tap))
-    return [*TRAINING_FREE, *trained]
+    return [*TRAINING_FREE, *(entries_for(hashes, tap) if isinstance(hashes, dict) else ())]
 
 
 def _about(denoiser: str | Path) -> dict[str, Any]:

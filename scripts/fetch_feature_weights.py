@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+from ctinv.atomic import write_atomic
 from ctinv.resources import feature_weights_folder
-from ctinv.training.checkpoint import write_atomic
 from ctinv.training.objectives.features import DEFAULT_WEIGHTS
 
 log = logging.getLogger("fetch_feature_weights")

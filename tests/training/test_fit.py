@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ctinv.atomic import write_atomic
 from ctinv.errors import ModelError, ResourceError
 from ctinv.networks import NETWORKS
-from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint, write_atomic
+from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint
 from ctinv.training.data import step_seed
 from ctinv.training.fit import Batch, Ema, Turn, cosine, fit, turn_generator
 from ctinv.training.start import build
@@ -271,7 +272,7 @@ def test_a_full_disk_gets_one_sentence_and_keeps_the_older_file(tmp_path: Path):
     code = f"""
 import resource, signal
 from pathlib import Path
-from ctinv.training.checkpoint import write_atomic
+from ctinv.atomic import write_atomic
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 write_atomic(Path({str(path)!r}), bytes(5000))

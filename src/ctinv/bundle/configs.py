@@ -36,6 +36,38 @@ def metadata_json(
         "is_patch_data": False,
         "channel_def": {"0": "image"},
     }
+    content = {
+        "task": "Denoising of low-dose CT" if ct else "Denoising of MR magnitude images",
+        "description": f"{type(network).__name__}: {'low-dose to full-dose CT' if ct else 'noisy to less noisy MR'}, "
+        "slice by slice; for study only.",
+        "data_type": "CT in Hounsfield units" if ct else "MR magnitudes in arbitrary units",
+        "references": references(network),
+        "network_data_format": {
+            "inputs": {"image": tensor},
+            "outputs": {"pred": tensor},
+        },
+    }
+    needs = {"nibabel": importlib.metadata.version("nibabel"), "pytorch-ignite": ">=0.5"}
+    return envelope(content, about, version=version, data_source=data_source, needs=needs)
+
+
+def envelope(
+    content: Mapping[str, Any],
+    about: Mapping[str, Any],
+    *,
+    version: str,
+    data_source: str,
+    needs: Mapping[str, str],
+) -> dict[str, Any]:
+    """What the metadata of every bundle say, around what is special to one.
+
+    Args:
+        content: Task, description, data type and format.
+        about: The block ``ctinv``.
+        version: Of the bundle.
+        data_source: Where the training data come from.
+        needs: Packages beside ours and safetensors, with their versions.
+    """
     versions = {package: importlib.metadata.version(package) for package in ("monai", "numpy", "safetensors")}
     return {
         "schema": SCHEMA,
@@ -46,23 +78,14 @@ def metadata_json(
         "numpy_version": versions["numpy"],
         "required_packages_version": {
             "napari-ctinv": importlib.metadata.version("napari-ctinv"),
-            "nibabel": importlib.metadata.version("nibabel"),
-            "pytorch-ignite": ">=0.5",
+            **needs,
             "safetensors": versions["safetensors"],
         },
-        "task": "Denoising of low-dose CT" if ct else "Denoising of MR magnitude images",
-        "description": f"{type(network).__name__}: {'low-dose to full-dose CT' if ct else 'noisy to less noisy MR'}, "
-        "slice by slice; for study only.",
         "authors": "The napari-ctinv developers",
         "copyright": "Copyright (c) 2026, the napari-ctinv developers",
         **({"data_source": data_source} if data_source else {}),
-        "data_type": "CT in Hounsfield units" if ct else "MR magnitudes in arbitrary units",
         "intended_use": "Study of what a denoiser ignores. Not for diagnosis.",
-        "references": references(network),
-        "network_data_format": {
-            "inputs": {"image": tensor},
-            "outputs": {"pred": tensor},
-        },
+        **content,
         "ctinv": dict(about),
     }
 

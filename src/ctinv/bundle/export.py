@@ -89,12 +89,12 @@ def export_bundle(
     metadata = metadata_json(about, network, version, data_source)
     contents = {
         "LICENSE": license_text.encode(),
-        "configs/metadata.json": _json(metadata),
-        "configs/inference.json": _json(inference_json(definition, mean, std)),
+        "configs/metadata.json": as_json(metadata),
+        "configs/inference.json": as_json(inference_json(definition, mean, std)),
         "docs/README.md": model_card(about, network, training, data_source, beside).encode(),
         **{f"models/{key}": content for key, content in files.items()},
     }
-    _write_folder(folder, contents)
+    write_folder(folder, contents)
     return folder
 
 
@@ -158,11 +158,12 @@ def _training_facts(training: Mapping[str, Any] | None) -> dict[str, Any]:
     return {**facts, "best_step": training["best"]["step"], "figures": training["figures"]}
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """A config file's content; NaN as null."""
     return (dumps(value, indent=2) + "\n").encode()  # NaN as null
 
 
-def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
     """All files in a temporary sibling, synced, then one rename; an older folder is moved aside first."""
     mark = uuid.uuid4().hex[:8]
     part, old = (

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import save
 from torch import nn
 
-from ctinv.bundle.configs import SCHEMA
-from ctinv.bundle.export import UNLICENSED, _json, _write_folder
+from ctinv.bundle.configs import envelope
+from ctinv.bundle.export import UNLICENSED, as_json, write_folder
 from ctinv.bundle.generator_card import generator_card
 from ctinv.denoiser import Denoiser
 from ctinv.errors import InputError
@@ -110,12 +109,12 @@ def export_generator(
     }
     contents = {
         "LICENSE": license_text.encode(),
-        "configs/metadata.json": _json(_metadata(about, version, data_source)),
-        "configs/inference.json": _json({"bundle_root": ".", **definitions}),
+        "configs/metadata.json": as_json(_metadata(about, version, data_source)),
+        "configs/inference.json": as_json({"bundle_root": ".", **definitions}),
         "docs/README.md": generator_card(about, parts, data_source).encode(),
         **{f"models/{key}": content for key, content in files.items()},
     }
-    _write_folder(folder, contents)
+    write_folder(folder, contents)
     return folder
 
 
@@ -160,7 +159,6 @@ def _training(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _metadata(about: Mapping[str, Any], version: str, data_source: str) -> dict[str, Any]:
     """MONAI's metadata, after its schema of 2024-07-25, with the block ``ctinv`` beside it."""
-    versions = {package: importlib.metadata.version(package) for package in ("monai", "numpy", "safetensors")}
     tensor = {
         "type": "image",
         "format": "hounsfield",
@@ -172,25 +170,11 @@ def _metadata(about: Mapping[str, Any], version: str, data_source: str) -> dict[
         "is_patch_data": False,
         "channel_def": {"0": "image"},
     }
-    return {
-        "schema": SCHEMA,
-        "version": version,
-        "changelog": {version: "trained and measured as docs/README.md says"},
-        "monai_version": versions["monai"],
-        "pytorch_version": torch.__version__.split("+")[0],
-        "numpy_version": versions["numpy"],
-        "required_packages_version": {
-            "napari-ctinv": importlib.metadata.version("napari-ctinv"),
-            "FrEIA": about["freia"],
-            "safetensors": versions["safetensors"],
-        },
+    content = {
         "task": f"Candidates for invariances of the CT denoiser {about['denoiser']}",
         "description": f"{KINDS[about['kind']].title}; the engine of napari-ctinv certifies or refuses what it proposes.",
-        "authors": "The napari-ctinv developers",
-        "copyright": "Copyright (c) 2026, the napari-ctinv developers",
-        **({"data_source": data_source} if data_source else {}),
         "data_type": "CT in Hounsfield units",
-        "intended_use": "Study of what a denoiser ignores. Not for diagnosis.",
         "network_data_format": {"inputs": {"image": tensor}, "outputs": {"pred": tensor}},
-        "ctinv": dict(about),
     }
+    needs = {"FrEIA": about["freia"]}
+    return envelope(content, about, version=version, data_source=data_source, needs=needs)

@@ -7,7 +7,7 @@ from pathlib import Path
 from ctinv.errors import InputError, ModelError
 from ctinv.generators.contract import Proposer, TrainingFree
 from ctinv.generators.kinds import KINDS, check_condition
-from ctinv.generators.library import find_entry, read_entry
+from ctinv.generators.library import entries_for, read_entry
 from ctinv.generators.metamer import Metamer
 from ctinv.generators.renoise import Renoise
 from ctinv.representation import Representation
@@ -31,7 +31,7 @@ def find_generator(source: str | Path, representation: Representation) -> Propos
     if name in GENERATORS:
         return TrainingFree(name, GENERATORS[name])
     if name in KINDS:
-        entry = find_entry(name, denoiser.weights_sha256, representation.tap)
+        entry = entries_for(denoiser.weights_sha256, representation.tap).get(name)
         if entry is None:
             raise InputError(
                 f"no {name} was trained for {denoiser.name} at {representation.tap!r}; there are "
@@ -62,6 +62,4 @@ def find_generator(source: str | Path, representation: Representation) -> Propos
 
 def available(representation: Representation) -> list[str]:
     """Names of the generators that there are for a denoiser at a tap."""
-    denoiser = representation.denoiser
-    trained = (kind for kind in KINDS if find_entry(kind, denoiser.weights_sha256, representation.tap))
-    return [*GENERATORS, *trained]
+    return [*GENERATORS, *entries_for(representation.denoiser.weights_sha256, representation.tap)]

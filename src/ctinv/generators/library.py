@@ -110,9 +110,11 @@ def read_entry(folder: Path) -> Entry:
     return Entry(folder, about)
 
 
-def find_entry(kind: str, weights_sha256: Mapping[str, str], tap: str) -> Entry | None:
-    """The shipped generator of a kind for a denoiser and a tap, if there is one."""
-    for entry in shipped_generators():
-        if entry.kind == kind and tap in entry.taps and entry.belongs_to(weights_sha256):
-            return entry
-    return None
+def entries_for(weights_sha256: Mapping[str, str], tap: str) -> dict[str, Entry]:
+    """The shipped generators for a denoiser and a tap, by kind in the order of `KINDS`."""
+    found = {
+        entry.kind: entry
+        for entry in reversed(shipped_generators())
+        if tap in entry.taps and entry.belongs_to(weights_sha256)
+    }
+    return {kind: found[kind] for kind in KINDS if kind in found}

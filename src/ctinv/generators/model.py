@@ -126,6 +126,11 @@ class GeneratorModel(nn.Module):
             return frame.c * self.std + self.mean + self.scale * z
         return self.autoencoder.decode(z, frame.c, frame.trunk) * self.std + self.mean
 
+    def draw(self, count: int, frame: Frame, generator: torch.Generator) -> Tensor:
+        """(count, 1, H, W) HU: candidates of fresh v ~ N(0, I), as in use."""
+        v = torch.empty(count, *self.latent_shape(frame.size), device=generator.device)
+        return self.propose(v.normal_(generator=generator), frame)
+
     def latents(self, x: Tensor, c: Tensor | None, generator: torch.Generator | None = None) -> Tensor:
         """What the flow learns to draw: z̄ ~ q(z̄ given x, c), or (x - f(x))/s.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ctinv.errors import InputError, ResourceError
+from ctinv.atomic import write_atomic
+from ctinv.errors import InputError
 from ctinv.jsonable import dumps
 
 FORMAT = 1
@@ -82,34 +82,12 @@ class Results:
         self.cases.pop(case.key, None)
         self.cases[case.key] = {"case": vars(case), **record}
         text = dumps({"format": FORMAT, "cases": self.cases}, indent=1)
-        write_text(self.path, f"{text}\n")
+        write_atomic(self.path, f"{text}\n".encode(), parents=True)
 
     def newest(self) -> list[dict[str, Any]]:
         """One record per generator, network, tap, patient, kind of region and tier: the one measured last."""
         names = ("generator", "denoiser", "tap", "patient", "kind", "tier")
         return list({tuple(row["case"][name] for name in names): row for row in self.cases.values()}.values())
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        ResourceError: The disk refuses; the older file stays.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise ResourceError(
-            f"{path.name} could not be written ({error.strerror}); free some space or choose another place."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

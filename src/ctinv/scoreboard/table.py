@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ctinv.atomic import write_atomic
 from ctinv.errors import InputError
-from ctinv.scoreboard.results import write_text
 from ctinv.scoreboard.summary import ASKED, COLUMNS, Record, at_tier, grouped, mean, places, winners
 
 BEGIN, END = "<!-- scoreboard -->", "<!-- /scoreboard -->"
@@ -61,7 +61,7 @@ def write_page(path: Path, records: Sequence[Record]) -> None:
         raise InputError(
             f"expected the marks {BEGIN} and {END} once in {path.name}, got {count}; write them there."
         )
-    write_text(path, changed)
+    write_atomic(path, changed.encode(), parents=True)
 
 
 def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:

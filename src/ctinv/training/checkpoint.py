@@ -20,7 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ctinv.errors import ModelError, ResourceError
+from ctinv.atomic import write_atomic
+from ctinv.errors import ModelError
 from ctinv.training.fit import Ema, Turn
 
 
@@ -30,27 +31,6 @@ class Checkpoint:
 
     step: int
     notes: dict[str, Any]
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: temporary name in the same folder, fsync, rename.
-
-    Raises:
-        ResourceError: The disk is full or the folder cannot be written; an older file stays.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise ResourceError(
-            f"{path.name} could not be written ({error.strerror}); free some space or choose another folder."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def previous(path: Path) -> Path:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save
 from torch import nn
 
+from ctinv.atomic import write_atomic
 from ctinv.bundle import export_bundle
 from ctinv.denoiser import load_denoiser, pick_device
 from ctinv.errors import InputError, ModelError
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
 from ctinv.quality import HOUNSFIELD, Scale
-from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint, write_atomic
+from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Augmentation, Pair, PairedPatches
 from ctinv.training.evaluate import compare

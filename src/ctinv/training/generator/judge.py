@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
 
 from ctinv.networks.flows import bits_per_dimension, diagonal_bits
 from ctinv.training.generator.material import Material
@@ -40,7 +41,7 @@ def judge(shop: Workshop, material: Material, *, flow_ready: bool = True) -> dic
         made = model.reconstruct(material.x, frame)
         kl = float(posterior.kl().mean()) / material.x[0].numel()
         found["reconstruction_hu"] = float((made - material.x).square().mean().sqrt())
-        found["kl_bits"] = kl / float(torch.log(torch.tensor(2.0)))
+        found["kl_bits"] = kl / math.log(2.0)
         found["loss"] = float(reconstruction(stage, made, material.x)) + stage.kl * kl
     if model.flow is not None and flow_ready:
         z = model.latents(material.x, frame.c, generator)
@@ -48,7 +49,7 @@ def judge(shop: Workshop, material: Material, *, flow_ready: bool = True) -> dic
         bits = bits_per_dimension(model.flow.log_likelihood(z, frame.embedded), z[0].numel())
         found["bits"], found["bits_diagonal"] = float(bits.mean()), float(diagonal_bits(z))
     if model.flow is None or flow_ready:
-        candidates = torch.stack([_candidates(shop, material, generator) for _ in range(_DRAWS)])
+        candidates = torch.stack([model.draw(len(material.x), frame, generator) for _ in range(_DRAWS)])
         found["spread_hu"] = float(candidates.var(dim=0).mean().sqrt())
         if shop.fed_back:
             errors = [shop.nfe_squared(one, material.clean) for one in candidates]
@@ -56,10 +57,3 @@ def judge(shop: Workshop, material: Material, *, flow_ready: bool = True) -> dic
     for module, training in states:
         module.train(training)
     return found
-
-
-def _candidates(shop: Workshop, material: Material, generator: torch.Generator) -> Tensor:
-    model = shop.model
-    frame = model.frame(material.clean, material.phi)
-    v = torch.empty(len(material.x), *model.latent_shape(frame.size), device=material.x.device)
-    return model.propose(v.normal_(generator=generator), frame)

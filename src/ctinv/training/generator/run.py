@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from ctinv.atomic import write_atomic
 from ctinv.bundle.generator import TapPart, export_generator
 from ctinv.denoiser import Denoiser, load_denoiser, pick_device
 from ctinv.errors import InputError
@@ -19,7 +20,6 @@ from ctinv.generators.kinds import KINDS, check_condition
 from ctinv.generators.model import GeneratorModel
 from ctinv.jsonable import dumps
 from ctinv.representation import Representation
-from ctinv.training.checkpoint import write_atomic
 from ctinv.training.data import Pair
 from ctinv.training.generator.build import build_model, definitions
 from ctinv.training.generator.config import GeneratorConfig

@@ -16,9 +16,10 @@ from typing import Any
 from safetensors.torch import load_file, save
 from torch import nn
 
+from ctinv.atomic import write_atomic
 from ctinv.errors import ModelError
 from ctinv.jsonable import dumps
-from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint, write_atomic
+from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint
 from ctinv.training.fit import Batch, Losses, Turn, cosine, fit
 from ctinv.training.generator.config import GeneratorConfig
 from ctinv.training.generator.judge import judge

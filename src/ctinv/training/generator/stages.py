@@ -139,8 +139,7 @@ def fibre_turns(shop: Workshop) -> list[Turn]:
                 z = model.latents(material.x, frame.c, generator)
             total = total + reconstruction(first, decoded(model, z, frame), material.x)
         if stage.weight:
-            v = torch.empty(len(material.x), *model.latent_shape(frame.size), device=material.x.device)
-            made = model.propose(v.normal_(generator=generator), frame)
+            made = model.draw(len(material.x), frame, generator)
             total = total + stage.weight * shop.nfe_squared(made, material.clean)
         return total
 

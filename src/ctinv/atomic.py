@@ -1,0 +1,36 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ctinv.errors import ResourceError
+
+
+def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
+    """Write a file whole or not at all: temporary name in the same folder, fsync, rename.
+
+    Args:
+        path: The file.
+        content: All of it.
+        parents: Whether a missing folder is made.
+
+    Raises:
+        ResourceError: The disk is full or the folder cannot be written; an older file stays.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ResourceError(
+            f"{path.name} could not be written ({error.strerror}); free some space or choose another folder."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
