@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 from ctinv.jsonable import dumps, plain
-from ctinv.sampler.words import TARGET_DOMAIN, arrivals
+from ctinv.sampler.words import TARGET_DOMAIN, arrivals, number
 
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
@@ -149,30 +149,26 @@ def table_rows(study: Study) -> list[tuple[str, str]]:
         ("asked", asked),
         ("passed", f"{summary['passed']} of {summary['n']}"),
         ("reached by", arrivals(summary)),
-        ("passes each", _text(summary["passes"])),
-        ("RMSE, mean / worst", f"{_text(rmse['mean'])} / {_text(rmse['max'])} {unit}"),
-        ("NFE, raw → corrected", f"{_text(summary['nfe_raw'])} → {_text(summary['nfe'], 2)}"),
-        ("χ²/n (the scan's own)", f"{_text(summary['chi2_per_n'])} ({_text(summary['chi2_per_n_scan'])})"),
+        ("passes each", number(summary["passes"])),
+        ("RMSE, mean / worst", f"{number(rmse['mean'])} / {number(rmse['max'])} {unit}"),
+        ("NFE, raw → corrected", f"{number(summary['nfe_raw'])} → {number(summary['nfe'], 2)}"),
+        ("χ²/n (the scan's own)", f"{number(summary['chi2_per_n'])} ({number(summary['chi2_per_n_scan'])})"),
         *([("implausible by χ²/n", implausible)] if summary["implausible"] else []),
         (
             "spread (linear theory)",
-            f"{_text(summary['spread_hu'])} ({_text(summary['spread_theory_hu'])}) {unit}",
+            f"{number(summary['spread_hu'])} ({number(summary['spread_theory_hu'])}) {unit}",
         ),
         ("free share at ε", f"{100 * scalars.get('free_share', float('nan')):.3g} %"),
     ]
-    shown = [("samples", TARGET_DOMAIN), ("spread", f"{_text(summary['spread_hu'])} {unit}")]
+    shown = [("samples", TARGET_DOMAIN), ("spread", f"{number(summary['spread_hu'])} {unit}")]
     return [
         ("network, tap", f"{provenance.denoiser}, {provenance.tap}"),
         ("candidates, seed", f"{provenance.generator}, {provenance.seed}"),
         *(shown if provenance.domain == "target" else fed_back),
-        ("noise of f(x)", f"{_text(summary['sigma_out_hu'])} {unit}"),
+        ("noise of f(x)", f"{number(summary['sigma_out_hu'])} {unit}"),
         ("C", textwrap.shorten(str(provenance.noise.get("source", "not stated")), 40, placeholder=" …")),
         ("time", f"{total:.0f} s on {provenance.device}" if total else "-"),
     ]
-
-
-def _text(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None or not np.isfinite(value) else f"{value:.{digits}g}"
 
 
 def _check_slice(study: Study, scan_slice: NDArray[np.float32] | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,6 @@ def ways(summary: Mapping[str, Any]) -> str:
     return f"{arrivals(summary)}; {number(summary['passes'])} passes each"
 
 
-def number(value: float | None) -> str:
-    """Three significant digits, a dash where there is no value."""
-    return "-" if value is None or value != value else f"{value:.3g}"
+def number(value: float | None, digits: int = 3) -> str:
+    """So many significant digits, a dash where there is no finite value."""
+    return "-" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
