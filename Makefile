@@ -49,7 +49,7 @@ $(INSTALLED): pyproject.toml constraints.txt napari.yaml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install -qq -c constraints.txt torch
-	$(BIN)/python -m pip install -qq -c constraints.txt --group dev 'hatchling>=1.27' -e '.[all,bundle,onnx,train]'
+	$(BIN)/python -m pip install -qq -c constraints.txt --group dev 'hatchling>=1.27' -e '.[all,bundle,onnx,train,validate]'
 	touch $(INSTALLED)
 
 lint: $(INSTALLED)

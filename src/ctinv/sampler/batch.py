@@ -50,6 +50,30 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
+class NoiseModel:
+    """C around the region, and the noise that is known there: with it a study can be analysed without its scan.
+
+    Attributes:
+        area: Where C is known, in the voxels of the scan as read.
+        sigma: (H, W) float64 HU, std of the coloured part.
+        spectrum: (T, T) float64, power spectrum of the coloured part on a torus, mean 1.
+        white: Variance of the white floor in HU².
+        residual: (H, W) float64 HU, x - ŷ on the area.
+    """
+
+    area: Box
+    sigma: NDArray[np.float64]
+    spectrum: NDArray[np.float64]
+    white: float
+    residual: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for name in ("sigma", "residual"):
+            if getattr(self, name).shape != self.area.shape:
+                raise InputError(f"{name} must be {self.area.shape}, got {getattr(self, name).shape}.")
+
+
+@dataclass(frozen=True, eq=False)
 class Setting:
     """What all samples of a study share.
 
@@ -66,6 +90,7 @@ class Setting:
         context: (S, H'', W'') float32 HU, the scan wherever it decides f on the output box: the slice between the
             neighbours that f sees. With it a study can be fed back without the scan. Where it is not given, the region.
         context_box: Where the context lies, in the voxels of the scan as read.
+        noise: C around the region; None in older studies.
     """
 
     volume: Volume
@@ -78,6 +103,7 @@ class Setting:
     quantum: float = DEFAULT_QUANTUM
     context: NDArray[np.float32] = None  # type: ignore[assignment]
     context_box: Box = None  # type: ignore[assignment]
+    noise: NoiseModel | None = None
 
     def __post_init__(self) -> None:
         if self.volume.shape[0] != 1:

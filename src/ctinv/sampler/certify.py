@@ -12,14 +12,12 @@ import numpy as np
 import torch
 
 from ctinv.denoiser import Denoiser
-from ctinv.errors import InputError, StoreError
+from ctinv.errors import InputError
 from ctinv.fibre.measure import measure
-from ctinv.fibre.region import Region
 from ctinv.fibre.tiers import Certificate, TierRule
-from ctinv.representation import Representation
+from ctinv.sampler.reopen import region_of, rule_of
 from ctinv.sampler.samples import Samples
 from ctinv.sampler.store import Store
-from ctinv.volume import Box
 
 ABSOLUTE = 2e-3  # of the stored step (1 HU for CT): twice the float32 repeatability of f between machines
 _REPEATABLE = 5e-7  # of the largest value, for units in which that is more
@@ -47,15 +45,9 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
             f"the samples of {study.provenance.generator} are images as f should make them, not scans, so there is nothing "
             "to feed back; certify a study of an input-domain generator."
         )
-    setting, provenance = study.setting, study.provenance
-    region = _region(study, denoiser)
-    rule = TierRule(
-        provenance.tier,
-        relative=provenance.tolerance_unit == "relative",
-        window_hu=provenance.window_hu,
-        sigma_out_hu=setting.scalars["sigma_out_hu"],
-        step=provenance.step,
-    )
+    setting = study.setting
+    region = region_of(study, denoiser)
+    rule = rule_of(study)
     unit = 2.0**0.5 * rule.sigma_out_hu
     absolute = max(ABSOLUTE * rule.step, _REPEATABLE * float(np.abs(setting.context).max()))
     found, agree = [], True
@@ -69,31 +61,6 @@ def recertify(study: Store | Samples, denoiser: Denoiser) -> tuple[list[Certific
             agree = agree and _same(stored, new, rule, absolute)
             found.append(new)
     return found, agree
-
-
-def _region(study: Store | Samples, denoiser: Denoiser) -> Region:
-    setting = study.setting
-    box, around = Box.parse(study.provenance.box), setting.context_box
-    local = Box(0, box.y0 - around.y0, box.y1 - around.y0, box.x0 - around.x0, box.x1 - around.x0)
-    if len(setting.context) != denoiser.slices:
-        raise StoreError(
-            f"the study was made with a network of {len(setting.context)} slices and {denoiser.name} sees "
-            f"{denoiser.slices}; name the denoiser it was made with."
-        )
-    middle = setting.context[denoiser.slices // 2]
-    if not np.array_equal(middle[local.slices], setting.volume.hu[0]):
-        raise StoreError(
-            "the scan stored in this study differs from its surroundings; the study was changed."
-        )
-    device = next(denoiser.parameters()).device
-    context = torch.from_numpy(np.ascontiguousarray(setting.context)).to(device)
-    region = Region.in_slice(Representation(denoiser, study.provenance.tap), context, local)
-    if region.output_box.shape != setting.output_box.shape:
-        raise StoreError(
-            f"the study was made with another receptive field than that of {denoiser.name}; "
-            "name the denoiser it was made with."
-        )
-    return region
 
 
 def _same(stored: Certificate, new: Certificate, rule: TierRule, absolute: float) -> bool:

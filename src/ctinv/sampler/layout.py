@@ -10,6 +10,9 @@ context             (S, H'', W'') float32    the scan around the region, as far 
 fx                  (h, w) float32           f(x), HU
 fx_output           (H', W') float32         f(x) over the output box, HU
 theory_spread, eta  (h, w) float32           see `Setting`
+noise_sigma         (H, W) float64           see `NoiseModel`, likewise the two that follow; not in older studies
+noise_residual      (H, W) float64
+noise_spectrum      (T, T) float64
 mean, spread        (h, w) float32           over the samples, HU; written when a run ends
 worst               (H', W') float32         largest absolute feed-back error, HU; likewise
 ==================  =======================  ========================================================
@@ -33,7 +36,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from ctinv.errors import InputError, StoreError
-from ctinv.sampler.batch import Setting
+from ctinv.sampler.batch import NoiseModel, Setting
 from ctinv.sampler.provenance import Provenance
 from ctinv.volume import Acquisition, Box, Volume
 
@@ -43,6 +46,7 @@ CHUNK_SIDE = 128
 ATTRIBUTE = "ctinv"
 JOURNAL = "journal.jsonl"
 MAPS = ("mean", "spread", "worst")
+_NOISE = ("noise_sigma", "noise_residual", "noise_spectrum")  # float64: they name the factor in the cache
 
 INT16_LIMIT = 32760  # codes; leaves -32768 free to mean "nothing here"
 _MISSING = -32768
@@ -63,6 +67,8 @@ def estimate_bytes(setting: Setting, rows: int) -> int:
     """Upper bound of the room that this many samples and the maps take, before compression."""
     region, output = math.prod(setting.region), math.prod(setting.output_box.shape)
     fixed = 6 * region + 2 * output + setting.context.size
+    if setting.noise is not None:
+        fixed += 4 * setting.noise.sigma.size + 2 * setting.noise.spectrum.size
     itemsize = layout(setting)[0].itemsize
     return rows * (region * itemsize + output * 2 + _JOURNAL_LINE) + 4 * fixed + 65536
 
@@ -104,6 +110,11 @@ def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int)
             _plane(group, name, values.shape, unit="1" if name == "eta" else setting.volume.unit)[...] = (
                 values
             )
+    if setting.noise is not None:
+        for name in _NOISE:
+            values = getattr(setting.noise, name.removeprefix("noise_"))
+            unit = "1" if name == "noise_spectrum" else setting.volume.unit
+            _plane(group, name, values.shape, unit=unit, dtype="<f8")[...] = values
     for name, shape in zip(MAPS, (region, region, output), strict=True):
         _plane(group, name, shape, unit=setting.volume.unit)
     (folder / JOURNAL).touch()
@@ -129,12 +140,14 @@ def _images(
     )
 
 
-def _plane(group: zarr.Group, name: str, shape: tuple[int, ...], *, unit: str) -> zarr.Array[Any]:
+def _plane(
+    group: zarr.Group, name: str, shape: tuple[int, ...], *, unit: str, dtype: str = "<f4"
+) -> zarr.Array[Any]:
     return group.create_array(
         name,
         shape=shape,
         chunks=shape,
-        dtype="<f4",
+        dtype=dtype,
         fill_value=math.nan,
         compressors=_codecs(),
         attributes={"unit": unit},
@@ -208,8 +221,12 @@ def read_plane(group: zarr.Group, name: str) -> NDArray[np.float32]:
     Raises:
         StoreError: Its bytes are damaged.
     """
+    return _read(group, name).astype(np.float32, copy=False)
+
+
+def _read(group: zarr.Group, name: str) -> NDArray[Any]:
     try:
-        return np.asarray(array(group, name)[...], dtype=np.float32)
+        return np.asarray(array(group, name)[...])
     except (RuntimeError, ValueError, OSError) as error:
         raise StoreError(f"{name} of this study is damaged; sample into another folder.") from error
 
@@ -227,6 +244,9 @@ def _setting_json(setting: Setting) -> dict[str, Any]:
         "modality": volume.modality,
         "unit": volume.unit,
         "eta": setting.eta is not None,
+        "noise": None
+        if setting.noise is None
+        else {"area": str(setting.noise.area), "white": setting.noise.white},
     }
 
 
@@ -264,7 +284,15 @@ def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
         quantum=float(data["quantum"]) if array(group, "x_tilde").dtype.kind == "i" else 0.0,
         context=_with_slices(read_plane(group, "context")),
         context_box=Box.parse(data["context_box"]),
+        noise=_read_noise(group, data.get("noise")),
     )
+
+
+def _read_noise(group: zarr.Group, data: dict[str, Any] | None) -> NoiseModel | None:
+    if data is None:
+        return None
+    sigma, residual, spectrum = (_read(group, name) for name in _NOISE)
+    return NoiseModel(Box.parse(data["area"]), sigma, spectrum, float(data["white"]), residual)
 
 
 def _with_slices(context: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,22 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.fibre.cache import factor_key, read_factor, write_factor
 from ctinv.fibre.correct import Corrector
-from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.dimension import dimension
-from ctinv.fibre.factor import Factor
-from ctinv.fibre.iterative import IterativeGain, TorusNoise
-from ctinv.fibre.jacobian import Reach, SparseJacobian
+from ctinv.fibre.jacobian import Reach
 from ctinv.fibre.lesions import lesion_map
-from ctinv.fibre.memory import is_small
-from ctinv.fibre.reach import RULE, take_jacobian
 from ctinv.generators.contract import Generator
-from ctinv.sampler.batch import Setting
+from ctinv.sampler.batch import NoiseModel, Setting
+from ctinv.sampler.gain import GainRequest
 from ctinv.sampler.survey import Clock, Progress, Survey, Wish
 
 
@@ -33,6 +28,7 @@ class Prepared:
     Attributes:
         setting: What all samples share, with the maps of linear theory.
         corrector: Moves candidates onto the fibre and certifies them.
+        covariance: C around the region.
         generator: Proposes candidates.
         noise_source: Where C comes from.
         seconds: Time by stage.
@@ -40,6 +36,7 @@ class Prepared:
 
     setting: Setting
     corrector: Corrector
+    covariance: Covariance
     generator: Generator
     noise_source: dict[str, Any]
     seconds: dict[str, float]
@@ -59,15 +56,20 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     region, rule = found.region, found.rule
     clock = Clock(progress, found.seconds)
     tolerance = rule.tolerance * found.noise_rms
-    factor = _gain(found, wish, tolerance, clock, progress)
+    residual = _residual(found)
+    request = GainRequest(
+        region, found.covariance, residual, tolerance, memory_budget=wish.memory_budget, cache=wish.cache
+    )
+    factor = request.build(clock, progress)
     patch = found.clean[region.box.slices][None, None].contiguous()
     corrector = Corrector(region, factor, factor.noise, patch, rule, found.noise_rms, found.quantum)
     clock.stage("maps", "mapping lesions")
-    setting = _setting(found, corrector)
+    setting = _setting(found, corrector, residual)
     clock.stage("")
     return Prepared(
         setting,
         corrector,
+        found.covariance,
         wish.proposer.on(found.scene(factor.noise)),
         found.noise_source,
         clock.seconds,
@@ -80,59 +82,8 @@ def _residual(found: Survey) -> NDArray[np.float64]:
     return np.asarray((scan - clean)[found.covariance.area.slices], dtype=np.float64)
 
 
-def _gain(
-    found: Survey, wish: Wish, tolerance: float, clock: Clock, progress: Progress | None
-) -> Factor | IterativeGain:
-    """The gain of a region, from the cache if it was built before."""
-    region, device = found.region, found.region.context.device
-    residual = _residual(found)
-    key = ""
-    if wish.cache and is_small(region):
-        clock.stage("cache")
-        key = _key(found, residual, tolerance)
-        kept = read_factor(key, device)
-        if kept is not None:
-            return kept
-    clock.stage("jacobian", "taking the Jacobian")
-    jacobian = take_jacobian(
-        region, found.covariance, tolerance, budget=wish.memory_budget, progress=progress
-    )
-    clock.stage("surroundings", "conditioning the noise on the surroundings")
-    if not (is_small(region) and isinstance(jacobian, SparseJacobian)):
-        torus = TorusNoise.given(found.covariance, region.box, residual, device)
-        clock.stage("factor", "solving for the spread of linear theory")
-        return IterativeGain.build(jacobian, torus, tolerance)
-    noise = DenseNoise.given(found.covariance, region.box, residual).to(device)
-    clock.stage("factor", "factorising")
-    factor = Factor.build(jacobian, noise, tolerance)
-    if key:
-        clock.stage("cache")
-        write_factor(key, factor)
-    return factor
-
-
-def _key(found: Survey, residual: NDArray[np.float64], tolerance: float) -> str:
-    """The name of a region's factor; the radius of J in it follows from what is named, by the rule."""
-    region = found.region
-    denoiser = region.representation.denoiser
-    facts = {
-        "tap": region.representation.tap,
-        "boxes": [str(region.box), str(region.context_box)],
-        "tolerance": tolerance,
-        "mean": denoiser.mean,
-        "std": denoiser.std,
-        "device": region.context.device.type,
-        "jacobian": RULE,
-    }
-    model = [denoiser.network.state_dict()[name] for name in sorted(denoiser.network.state_dict())]
-    surroundings = [
-        torch.from_numpy(part) for part in (residual, found.covariance.sigma, found.covariance.spectrum)
-    ]
-    return factor_key(facts, region.context, *surroundings, *model)
-
-
-def _setting(found: Survey, corrector: Corrector) -> Setting:
-    region, factor = corrector.region, corrector.factor
+def _setting(found: Survey, corrector: Corrector, residual: NDArray[np.float64]) -> Setting:
+    region, factor, c = corrector.region, corrector.factor, found.covariance
     spread = _array(factor.spread.reshape(region.shape))
     eta, lesion = lesion_map(corrector, spacing_mm=found.volume.spacing[1])
     scalars = {
@@ -162,6 +113,7 @@ def _setting(found: Survey, corrector: Corrector) -> Setting:
         quantum=corrector.quantum,
         context=_array(region.context[0]),
         context_box=region.context_box,
+        noise=NoiseModel(c.area, c.sigma, c.spectrum, c.white, residual),
     )
 
 

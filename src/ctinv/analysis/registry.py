@@ -1,0 +1,109 @@
+"""The analyses, one row each: the shell, the report and the plugin offer what stands here.
+
+To add an analysis: write one function ``(subject, *, seed, …) -> Finding`` in a file of this folder, and its row. Importing
+this module imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.analysis.finding import Finding
+    from ctinv.analysis.subject import Subject
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One row.
+
+    Attributes:
+        title: A few words for a menu.
+        question: What it answers, in one sentence.
+        unit: Unit of its leading map or figure.
+        samples: Fewest certified samples it needs; 0 where the fibre alone is enough.
+        function: ``module:function`` below this package.
+    """
+
+    title: str
+    question: str
+    unit: str
+    samples: int
+    function: str
+
+
+ANALYSES: dict[str, Analysis] = {
+    "noise-consistency": Analysis(
+        "Noise consistency per band",
+        "Does a sample differ from f(x) by more than noise in some band of frequencies?",
+        "1",
+        1,
+        "bands:noise_consistency",
+    ),
+    "matched-filter": Analysis(
+        "Scanning matched filter",
+        "Where do the samples show a disc that noise does not explain?",
+        "σ",
+        1,
+        "matched:matched_filter",
+    ),
+    "lesion-blindness": Analysis(
+        "Lesion blindness",
+        "Which discs of which contrast does the network not pass on at ε?",
+        "1",
+        0,
+        "blindness:lesion_blindness",
+    ),
+    "observer": Analysis(
+        "Channelised Hotelling observer",
+        "How well does an observer tell samples with a lesion from samples without one?",
+        "1",
+        0,
+        "observer:hotelling_observer",
+    ),
+    "eigen-invariances": Analysis(
+        "Eigen-invariances",
+        "What is the largest plausible anatomical change that the network does not pass on?",
+        "HU",
+        0,
+        "eigen:eigen_invariances",
+    ),
+    "representatives": Analysis(
+        "Six to show",
+        "Which few samples stand for all, and for what share each?",
+        "HU",
+        6,
+        "representatives:representatives",
+    ),
+}
+
+
+def analyse(name: str, subject: Subject, *, seed: int = 0, **options: Any) -> Finding:
+    """Run one analysis.
+
+    Args:
+        name: A key of `ANALYSES`.
+        subject: The region, its C, and the samples.
+        seed: Seed of the null distribution.
+        options: Passed to the function.
+
+    Raises:
+        InputError: There is no such analysis, or there are too few certified samples.
+    """
+    if name not in ANALYSES:
+        raise InputError(f"there is no analysis {name!r}; choose one of {', '.join(ANALYSES)}.")
+    row = ANALYSES[name]
+    if len(subject.x_tilde) < row.samples:
+        raise InputError(
+            f"{row.title.lower()} needs at least {row.samples} certified samples, this study has "
+            f"{len(subject.x_tilde)}; sample more."
+        )
+    module, function = row.function.split(":")
+    found: Finding = getattr(importlib.import_module(f"ctinv.analysis.{module}"), function)(
+        subject, seed=seed, **options
+    )
+    return found
