@@ -10,8 +10,8 @@ from ctinv.denoiser import load_denoiser
 from ctinv.sampler import InvarianceSampler
 from ctinv.scoreboard.patients import FIRST_SEED, Patient, rescans_at_dose
 from ctinv.scoreboard.places import KINDS, find_places
-from ctinv.scoreboard.ranks import coverage, rank_distance, ranks
 from ctinv.simulate import simulate_low_dose
+from ctinv.statistics.ranks import coverage, rank_distance, ranks
 from ctinv.volume import Box
 
 SIZE = 24

@@ -20,9 +20,9 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import NONE, TIERS, Certificate
 from ctinv.generators.contract import Proposer, Scene
 from ctinv.sampler.sampler import BLOCK
-from ctinv.scoreboard.ranks import FEWEST, coverage, rank_distance, ranks
-from ctinv.scoreboard.scores import crps, crps_floor, energy_floor, energy_score
 from ctinv.scoreboard.texture import low_change, noise_ratio, spread
+from ctinv.statistics.ranks import FEWEST, coverage, rank_distance, ranks
+from ctinv.statistics.scores import crps, crps_floor, energy_floor, energy_score
 
 Images = NDArray[np.float32]
 _C_DRAW = "scoreboard"
