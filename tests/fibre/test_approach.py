@@ -49,7 +49,7 @@ def test_ordinary_candidates_arrive_by_the_swap(prepared: Prepared) -> None:
     # The swap is one formula, so nothing of what follows has changed it.
     corrector = prepared.corrector
     ahead = (far(prepared, 0.0) - corrector.region.scan).reshape(len(ROWS), -1).T
-    residual = corrector._targets(ROWS, SEEDS) - corrector.factor.jacobian.apply(ahead)
+    residual = corrector.targets(ROWS, SEEDS) - corrector.factor.jacobian.apply(ahead)
     swap = far(prepared, 0.0) + corrector.factor.gain(residual).T.reshape(x_tilde.shape)
     assert torch.equal(x_tilde, torch.round(swap * 8) / 8)
 
@@ -110,7 +110,7 @@ def test_a_row_arrives_the_same_way_in_any_order(prepared: Prepared) -> None:
 def test_a_step_straight_to_the_fibre_stops_at_the_law(prepared: Prepared) -> None:
     """Near the fibre only what is above ε is taken off; going on to z0 would leave the scan itself."""
     corrector = prepared.corrector
-    block = approach.Approach(corrector, far(prepared, 0.0), corrector._targets(ROWS, SEEDS))
+    block = approach.Approach(corrector, far(prepared, 0.0), corrector.targets(ROWS, SEEDS))
     block.run()
     block._tries[:] = 0
     block.rank[:] = 2.0 * corrector.factor.tolerance

@@ -1,88 +1,103 @@
-"""The sampler against a known law, and wrong samplers caught by the same test."""
+"""The sampler against known Gaussian laws (G1, G1b, G4), and wrong samplers caught by the same test."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from problems import LinearGaussian
-from scipy import stats
+from law_checks import CAUGHT, N, check_moments, distance_p
 
-N = 2000
+from ctinv.errors import InputError
+from ctinv.fibre.factor import normal_matrix
+from ctinv.validation.problems.find import make_problem
+from ctinv.validation.problems.gaussian import CONTROLS, GaussianProblem
+
+NAMES = ("G1", "G1b", "G4")
 
 
 @pytest.fixture(scope="module")
-def problem() -> LinearGaussian:
-    return LinearGaussian.make()
+def problems() -> dict[str, GaussianProblem]:
+    found = {name: make_problem(name) for name in NAMES}
+    return {name: one for name, one in found.items() if isinstance(one, GaussianProblem)}
 
 
-def p_value(problem: LinearGaussian, samples: NDArray[np.float64]) -> float:
-    """Kolmogorov-Smirnov p of the squared Mahalanobis distance from the exact law, which is χ² with n degrees of freedom.
-
-    The eigenvalues of the law span four decades; the distance weighs them all alike, so a wrong mean, a wrong spread and a
-    wrong direction all show (method §6: the most powerful single test).
-    """
-    root = np.linalg.cholesky(problem.posterior)
-    whitened = np.linalg.solve(root, (samples - problem.mean).T)
-    return float(stats.kstest((whitened**2).sum(0), stats.chi2(len(root)).cdf).pvalue)
+@pytest.fixture(scope="module")
+def problem(problems: dict[str, GaussianProblem]) -> GaussianProblem:
+    return problems["G1"]
 
 
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_law_of_the_fibre(problem: LinearGaussian, seed: int) -> None:
-    samples = problem.sample(N, seed=seed)
-    assert p_value(problem, samples) > 0.01 / 3
-    error = (samples.mean(0) - problem.mean) / np.sqrt(np.diag(problem.posterior) / N)
-    assert np.mean(error**2) == pytest.approx(1.0, abs=0.5)
-    ratio = samples.std(0) / np.sqrt(np.diag(problem.posterior))
-    assert 0.95 < np.sqrt(np.mean(ratio**2)) < 1.05
-    covariance = np.cov(samples.T)
-    scale = np.sqrt(np.outer(np.diag(problem.posterior), np.diag(problem.posterior)))
-    assert np.abs((covariance - problem.posterior) / scale).max() < 5.5 / np.sqrt(N)
+def test_the_law_of_the_fibre(problems: dict[str, GaussianProblem], name: str, seed: int) -> None:
+    samples = problems[name].draw(N, seed=seed).x
+    assert distance_p(problems[name], samples) > 0.01 / 9
+    check_moments(problems[name], samples)
 
 
-def test_theory_of_the_factor_is_the_closed_form(problem: LinearGaussian) -> None:
-    factor = problem.corrector.factor
-    np.testing.assert_allclose(factor.spread.numpy(), np.sqrt(np.diag(problem.posterior)), rtol=2e-4)
-    shrink = np.linalg.solve(problem.covariance, problem.posterior)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("control", CONTROLS)
+def test_wrong_samplers_are_caught(problems: dict[str, GaussianProblem], name: str, control: str) -> None:
+    """No η, the identity metric, a narrow spread, raw candidates, and a C with 20 % more power."""
+    assert distance_p(problems[name], problems[name].draw(N, seed=0, control=control).x) < CAUGHT
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_exact_samples_are_of_the_law_they_are_weighed_with(
+    problems: dict[str, GaussianProblem], name: str
+) -> None:
+    problem = problems[name]
+    x = problem.exact(N, seed=4)
+    assert distance_p(problem, x) > 0.01
+    # The mean log-density of a Gaussian is minus its entropy.
+    entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * problem.moments[1])[1]
+    assert problem.log_density(x).mean() == pytest.approx(
+        -entropy, abs=5 * np.sqrt(problem.dimension / 2 / N)
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_theory_of_the_factor_is_the_closed_form(problems: dict[str, GaussianProblem], name: str) -> None:
+    problem = problems[name]
+    factor, posterior = problem.setup.factor, problem.moments[1]
+    np.testing.assert_allclose(factor.spread.numpy(), np.sqrt(np.diag(posterior)), rtol=5e-4)
+    shrink = np.linalg.solve(problem.prior, posterior)
     assert factor.d_eff == pytest.approx(len(shrink) - np.trace(shrink), rel=1e-3)
 
 
-def test_no_eta_is_caught(problem: LinearGaussian) -> None:
-    assert p_value(problem, problem.without_target_noise().sample(N)) < 1e-6
-
-
-def test_identity_metric_is_caught(problem: LinearGaussian) -> None:
-    assert p_value(problem, problem.in_identity_metric().sample(N)) < 1e-6
-
-
-def test_narrow_spread_is_caught(problem: LinearGaussian) -> None:
-    samples = problem.sample(N)
-    assert p_value(problem, problem.mean + 0.8 * (samples - problem.mean)) < 1e-6
-
-
-def test_raw_candidates_are_caught(problem: LinearGaussian) -> None:
-    from ctinv.fibre.rows import RowSeeds
-
-    raw = problem.generator.candidates(range(N), RowSeeds(0, "law", "law")).reshape(N, -1).double().numpy()
-    assert p_value(problem, raw) < 1e-6
-
-
-def test_detectability_is_the_closed_form(problem: LinearGaussian) -> None:
+def test_detectability_is_the_closed_form(problem: GaussianProblem) -> None:
     rng = np.random.default_rng(0)
-    signals = rng.standard_normal((len(problem.mean), 3))
-    factor = problem.corrector.factor
-    inner = np.sum(signals * np.linalg.solve(problem.covariance, signals), axis=0)
+    signals = rng.standard_normal((problem.dimension, 3))
+    factor = problem.setup.factor
     # d'_ε² = sᵀ(C⁻¹ - C⁻¹ Σ C⁻¹)s with Σ the posterior covariance, by Woodbury.
-    whitened = np.linalg.solve(problem.covariance, signals)
-    kept = inner - np.sum(whitened * (problem.posterior @ whitened), axis=0)
+    whitened = np.linalg.solve(problem.prior, signals)
+    inner = np.sum(signals * whitened, axis=0)
+    kept = inner - np.sum(whitened * (problem.moments[1] @ whitened), axis=0)
     found = factor.detectability(torch.from_numpy(signals).float()).numpy()
     np.testing.assert_allclose(found, kept / inner, atol=2e-4)
 
 
-def test_the_normal_matrix_is_the_product(problem: LinearGaussian) -> None:
-    from ctinv.fibre.factor import normal_matrix
-
-    jacobian, noise = problem.corrector.factor.jacobian, problem.corrector.noise
+def test_the_normal_matrix_is_the_product(problem: GaussianProblem) -> None:
+    jacobian, noise = problem.setup.factor.jacobian, problem.setup.noise
     product = jacobian.matrix.to_dense().double() @ noise.root
     torch.testing.assert_close(normal_matrix(jacobian, noise), product.T @ product, rtol=1e-10, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["G1", "G1b"])
+def test_f_and_c_do_not_commute(problems: dict[str, GaussianProblem], name: str) -> None:
+    """Else a wrong metric would be invisible."""
+    problem = problems[name]
+    shape = problem.setup.region.shape
+    rows, columns = problem.setup.region.halo
+    outputs = np.zeros(problem.setup.region.reference.shape[-2:], dtype=bool)
+    outputs[rows, columns] = True
+    square = problem.matrix[outputs.ravel()]
+    apart = square @ problem.prior - problem.prior @ square
+    assert square.shape == (shape[0] * shape[1],) * 2
+    assert np.linalg.norm(apart) > 0.02 * np.linalg.norm(square @ problem.prior)
+
+
+def test_an_unknown_control_is_one_sentence(problem: GaussianProblem) -> None:
+    with pytest.raises(InputError, match=r"G1 has no control 'magic'; choose one of spread 0\.8"):
+        problem.draw(10, seed=0, control="magic")
+    with pytest.raises(InputError, match="choose one of G1, G1b"):
+        make_problem("G9")

@@ -81,9 +81,17 @@ class Corrector:
             raise ModelError(
                 "the generator proposed values that are not finite; its weights or this scan do not fit it."
             )
-        approach = Approach(self, candidates, self._targets(rows, seeds))
+        approach = Approach(self, candidates, self.targets(rows, seeds))
         approach.run()
         return approach.x_tilde, approach.output_error, self._certificates(approach, rows)
+
+    def targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
+        """(m, B) ε·η of these rows, in the tap's unit."""
+        outputs = self.region.reference[0].numel()
+        if not self.perturb:
+            return self.region.reference.new_zeros(outputs, len(rows))
+        drawn = torch.from_numpy(seeds.normal(rows, outputs, TARGET)).to(self.region.reference.device)
+        return drawn.T * self.factor.tolerance
 
     def chi2_per_n(self, patches: Tensor) -> Tensor:
         """(B,) χ²/n of (B, 1, h, w) patches given the surroundings."""
@@ -96,14 +104,6 @@ class Corrector:
         kept = self.factor.gain(self.factor.jacobian.apply(residual)) + self.noise.mean[:, None]
         free = max(0.0, 1.0 - self.factor.d_eff / self.factor.pixels)
         return float(self.noise.chi2(kept)[0]) / self.factor.pixels + free
-
-    def _targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
-        """(m, B) ε·η."""
-        outputs = self.region.reference[0].numel()
-        if not self.perturb:
-            return self.region.reference.new_zeros(outputs, len(rows))
-        drawn = torch.from_numpy(seeds.normal(rows, outputs, TARGET)).to(self.region.reference.device)
-        return drawn.T * self.factor.tolerance
 
     def _certificates(self, approach: Approach, rows: Sequence[int]) -> list[Certificate]:
         unit = 2.0**0.5 * self.rule.sigma_out_hu

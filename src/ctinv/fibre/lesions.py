@@ -7,10 +7,10 @@ it is blind to it. It does not depend on the lesion's contrast. C given the surr
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ctinv.fibre.correct import Corrector
+from ctinv.fibre.discs import DiscGrid, Spacing
 from ctinv.fibre.factor import Factor
 
 DIAMETER_MM = 5.0
@@ -18,22 +18,14 @@ STRIDE = 2
 MOST_DISCS = 1024
 
 
-def disc(radius: float) -> NDArray[np.float32]:
-    """A disc with anti-aliased edge on an odd square grid, values 0 to 1; the radius is in pixels."""
-    half = int(np.ceil(radius))
-    fine = (np.arange((2 * half + 1) * 8) + 0.5) / 8 - half - 0.5
-    inside = (fine[:, None] ** 2 + fine[None, :] ** 2 <= radius**2).astype(np.float32)
-    return inside.reshape(2 * half + 1, 8, 2 * half + 1, 8).mean(axis=(1, 3))
-
-
 def lesion_map(
-    corrector: Corrector, *, spacing_mm: float, diameter_mm: float = DIAMETER_MM
+    corrector: Corrector, *, spacing_mm: float | Spacing, diameter_mm: float = DIAMETER_MM
 ) -> tuple[NDArray[np.float32] | None, dict[str, float]]:
     """η of discs centred in each second pixel of the region, or more sparsely in a large one.
 
     Args:
         corrector: The prepared region.
-        spacing_mm: Pixel spacing in mm.
+        spacing_mm: Distance of rows and of columns in mm; one number where they are equal.
         diameter_mm: Diameter of the disc in mm.
 
     Returns:
@@ -41,30 +33,19 @@ def lesion_map(
         ``eta_diameter_mm``, ``eta_min``, ``eta_median``.
     """
     height, width = corrector.region.shape
-    lesion = disc(max(diameter_mm / spacing_mm / 2.0, 0.75))
-    half = lesion.shape[0] // 2
+    spacing = spacing_mm if isinstance(spacing_mm, tuple) else (spacing_mm, spacing_mm)
     most = (
         MOST_DISCS if isinstance(corrector.factor, Factor) else MOST_DISCS // 16
     )  # one solution for each disc
     stride = max(STRIDE, int(np.ceil(np.sqrt(height * width / most))))
-    rows = np.arange(half, height - half, stride)
-    columns = np.arange(half, width - half, stride)
-    if not len(rows) or not len(columns):
+    grid = DiscGrid.on((height, width), spacing, diameter_mm, stride=stride)
+    if not len(grid):
         return None, {}
-    signals = np.zeros((len(rows), len(columns), height, width), dtype=np.float32)
-    for i, y in enumerate(rows):
-        for j, x in enumerate(columns):
-            signals[i, j, y - half : y + half + 1, x - half : x + half + 1] = lesion
-    flat = torch.from_numpy(signals.reshape(-1, height * width)).to(corrector.clean.device)
-    eta = corrector.factor.detectability(flat.T).reshape(len(rows), len(columns)).cpu().numpy()
-    image = np.full((height, width), np.nan, dtype=np.float32)
-    for dy in range(stride):
-        for dx in range(stride):
-            target = image[half + dy : height - half : stride, half + dx : width - half : stride]
-            target[...] = eta[: target.shape[0], : target.shape[1]]
+    flat = grid.signals.to_dense().T.to(corrector.clean.device)
+    eta = corrector.factor.detectability(flat).cpu().numpy()
     figures = {
         "eta_diameter_mm": diameter_mm,
         "eta_min": float(eta.min()),
         "eta_median": float(np.median(eta)),
     }
-    return image, figures
+    return grid.image(eta), figures
