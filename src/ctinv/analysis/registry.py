@@ -72,6 +72,13 @@ ANALYSES: dict[str, Analysis] = {
         0,
         "eigen:eigen_invariances",
     ),
+    "find-blind": Analysis(
+        "Search for the largest hidden lesion",
+        "Which disc does the network hide best, and how strong may it be before feeding back shows it?",
+        "HU",
+        0,
+        "search:find_blind",
+    ),
     "representatives": Analysis(
         "Six to show",
         "Which few samples stand for all, and for what share each?",

@@ -1,0 +1,164 @@
+"""What an ideal observer sees of a signal in the scan, and what of it in the representation at ε (method §7, I3).
+
+With Q = C⁻¹ given the surroundings and Σ = (Q + JᵀJ/ε²)⁻¹ the covariance of the law, a signal s of 1 HU has
+
+    d'_in² = sᵀQs,   d'_ε² = (Js)ᵀ(JCJᵀ + ε²I)⁻¹(Js) = sᵀ(Q - QΣQ)s,   η = d'_ε²/d'_in²,
+
+and kept contrast ⟨s, s - KJs⟩/⟨s, s⟩ = ⟨s, ΣQs⟩/⟨s, s⟩. *Kept* is said of the image: it is the share of an inserted signal
+that is still there once the image has been corrected onto the fibre, so what f lets vary, not what f passes on. It is 0
+where f pins the signal down and 1 where f does not see it at all.
+
+A disc touches few pixels. With W = L⁻¹ and V = ε·chol(M)⁻¹L⁻¹ at hand, two triangular inverses that do not depend on the
+signals, every further one costs only a sum over its own pixels: d'_in = ‖Ws‖, and ‖Vs‖² = sᵀQΣQs is what is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.linalg import blas, lapack
+from torch import Tensor
+
+from ctinv.fibre.correct import Corrector
+from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.factor import Factor, Gain
+from ctinv.fibre.jacobian import csr
+
+_AT_ONCE = 64
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Visibility:
+    """Of each of B signals of 1 HU.
+
+    Attributes:
+        d_in: (B,) d'_in per HU.
+        eta: (B,) η, 0 to 1.
+        kept: (B,) kept contrast: the share of the signal that f lets vary.
+    """
+
+    d_in: Values
+    eta: Values
+    kept: Values
+
+    @classmethod
+    def joined(cls, parts: Sequence[Visibility]) -> Visibility:
+        """Those of several blocks of signals as one."""
+        return cls(
+            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("d_in", "eta", "kept"))
+        )
+
+    @property
+    def d_eps(self) -> Values:
+        """(B,) d'_ε per HU."""
+        seen: Values = self.d_in * np.sqrt(self.eta)
+        return seen
+
+
+class Observer(Protocol):
+    """An ideal observer of one region."""
+
+    def look(self, signals: Tensor) -> Visibility:
+        """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DenseObserver:
+    """An observer of a region with a dense factor: set up once, then each signal costs its own pixels.
+
+    Attributes:
+        whitener: (n, n) float32, Wᵀ.
+        lost: (n, n) float32, Vᵀ.
+        half_gain: (n, n) float32, ε·Tᵀ, so that Σ is its product with its transpose.
+    """
+
+    whitener: Tensor
+    lost: Tensor
+    half_gain: Tensor
+
+    @classmethod
+    def of(cls, noise: DenseNoise, factor: Factor) -> DenseObserver:
+        """Set up from the root L of C and from T = chol(M)⁻¹Lᵀ.
+
+        Args:
+            noise: C given the surroundings.
+            factor: K.
+        """
+        epsilon = factor.tolerance
+        if noise.root.device.type == "cpu":
+            whitener, lost = _on_cpu(noise.small_root, factor.half_gain)
+        else:
+            eye = torch.eye(factor.pixels, device=noise.root.device)
+            whitener = torch.linalg.solve_triangular(noise.small_root, eye, upper=False).T
+            lost = whitener @ (whitener.T @ factor.half_gain.T)
+        parts = (whitener, lost.mul_(epsilon), epsilon * factor.half_gain.T)
+        return cls(*(part.cpu().contiguous() for part in parts))
+
+    def look(self, signals: Tensor) -> Visibility:
+        """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
+        inner = (signals @ self.whitener).square().sum(1).double()
+        lost = signals @ self.lost
+        share = lost.square().sum(1).double() / inner
+        kept = ((signals @ self.half_gain) * lost).sum(1).double() / _energy(signals)
+        eta = (1.0 - share).clamp(0.0, 1.0)
+        return Visibility(inner.sqrt().numpy(), eta.numpy(), kept.numpy())
+
+
+def _on_cpu(root: Tensor, half_gain: Tensor) -> tuple[Tensor, Tensor]:
+    """L⁻ᵀ and L⁻ᵀL⁻¹Tᵀ; triangular routines of LAPACK and BLAS, which torch lacks, take half the time or less."""
+    # A row-major matrix is the transpose of a column-major one, so Lᵀ and Tᵀ cost nothing here.
+    inverse, _ = lapack.strtri(root.numpy().T, lower=0)
+    whitener = np.asfortranarray(np.triu(inverse))
+    product = blas.strmm(1.0, whitener, half_gain.numpy().T, side=0, lower=0, trans_a=1)
+    product = blas.strmm(1.0, whitener, product, side=0, lower=0, overwrite_b=1)
+    return torch.from_numpy(whitener), torch.from_numpy(product)
+
+
+@dataclass(frozen=True, eq=False)
+class SolvingObserver:
+    """An observer of a region without a dense factor: every signal takes solutions of its own.
+
+    Attributes:
+        gain: K.
+        corrector: The region, for its noise.
+    """
+
+    gain: Gain
+    corrector: Corrector
+
+    def look(self, signals: Tensor) -> Visibility:
+        """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
+        parts = []
+        dense = signals.to_dense() if signals.layout != torch.strided else signals
+        for part in dense.split(_AT_ONCE):
+            columns = part.T.to(self.corrector.clean.device)
+            inner = (columns * self.corrector.noise.precision(columns)).sum(0)
+            varies = columns - self.gain.gain(self.gain.jacobian.apply(columns))
+            kept = (columns * varies).sum(0).double().cpu() / _energy(part)
+            parts.append((inner.double().sqrt().cpu(), self.gain.detectability(columns).double().cpu(), kept))
+        d_in, eta, kept = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+        return Visibility(d_in, eta, kept)
+
+
+def observer_of(corrector: Corrector) -> Observer:
+    """The observer that fits the size of the region."""
+    noise, factor = corrector.noise, corrector.factor
+    if isinstance(noise, DenseNoise) and isinstance(factor, Factor):
+        return DenseObserver.of(noise, factor)
+    return SolvingObserver(factor, corrector)
+
+
+def _energy(signals: Tensor) -> Tensor:
+    """(B,) ⟨s, s⟩."""
+    if signals.layout == torch.strided:
+        return signals.double().square().sum(1)
+    rows, columns, values = signals.crow_indices(), signals.col_indices(), signals.values()
+    squared = csr(rows, columns, values.square(), tuple(signals.shape))
+    return (squared @ torch.ones(signals.shape[1], 1)).double()[:, 0]
