@@ -18,6 +18,11 @@ PAGES = (
     "docs/decisions.md",
     "docs/generators.md",
     "docs/layers.md",
+    "docs/analysis.md",
+    "docs/report.md",
+    "docs/comparison.md",
+    "docs/population.md",
+    "docs/validation.md",
     "CHANGELOG.md",
 )
 

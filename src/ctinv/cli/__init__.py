@@ -1,4 +1,5 @@
-"""The shell: ``ctinv demo | info | simulate | denoise | sample | certify | dimension | layers | train | bench | view``.
+"""The shell: ``ctinv demo | info | simulate | denoise | sample | certify | dimension | analyse | find-blind | compare |
+population | report | layers | train | bench | validate | view``.
 
 Every command takes ``--json`` and then prints exactly one JSON object on standard output, whatever happens:
 the result, or an object with ``"error"``. Progress goes to standard error. Exit codes: 0 success, 1 an error
@@ -15,7 +16,21 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_GROUPS = ("demo", "scan", "study", "layers", "train", "bench", "view")
+_GROUPS = (
+    "demo",
+    "scan",
+    "study",
+    "analyse",
+    "find_blind",
+    "compare",
+    "population",
+    "report",
+    "layers",
+    "train",
+    "bench",
+    "validate",
+    "view",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -118,6 +118,22 @@ def show_dimension(console: Console, data: Mapping[str, Any]) -> None:
     console.print(table)
 
 
+def show_findings(console: Console, sentences: Mapping[str, str], left_out: Mapping[str, str]) -> None:
+    """One paragraph for each analysis, and why one was left out."""
+    from rich.table import Table
+
+    from ctinv.analysis.registry import ANALYSES
+
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 1, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, sentence in sentences.items():
+        table.add_row(ANALYSES[name].title, sentence)
+    for name, reason in left_out.items():
+        table.add_row(ANALYSES[name].title, f"left out: {reason}")
+    console.print(table)
+
+
 def flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested facts as one level of labelled values, for people."""
     rows: dict[str, Any] = {}

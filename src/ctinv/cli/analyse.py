@@ -1,0 +1,101 @@
+"""``ctinv analyse``: what a stored study shows, with a null distribution for each finding."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ctinv.cli.app import command
+from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Study, Trust
+from ctinv.cli.outcome import Outcome
+from ctinv.cli.progress import reporting
+from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.analysis.finding import Finding
+
+StudyDenoiser = Annotated[
+    str | None,
+    typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
+]
+
+
+@command("analyse")
+def analyse(
+    study: Study,
+    analyses: Annotated[
+        str, typer.Option("--analyses", metavar="A,B", help="Which ones; all that fit by default.")
+    ] = "",
+    denoiser: StudyDenoiser = None,
+    network: NetworkClass = None,
+    card: CardFile = None,
+    trust: Trust = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for figures (JSON), curves (CSV) and maps (NIfTI)."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the null distributions.")] = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> Outcome:
+    """Look for what matters in a study: structure beyond noise, hidden lesions, the worst plausible change."""
+    from ctinv.analysis.folder import to_json, write_findings
+    from ctinv.analysis.registry import ANALYSES
+    from ctinv.analysis.registry import analyse as run
+    from ctinv.analysis.subject import Subject
+    from ctinv.cli.network import find_denoiser
+    from ctinv.denoiser import pick_device
+    from ctinv.sampler import Store
+
+    wanted = _wanted(analyses)
+    store = Store.open(study)
+    hashes = store.provenance.weights_sha256
+    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust).to(pick_device(device))
+    findings: dict[str, Finding] = {}
+    left_out: dict[str, str] = {}
+    with reporting() as progress:
+        subject = Subject.of_study(store, chosen, progress=progress)
+        for name in wanted or ANALYSES:
+            progress(ANALYSES[name].title.lower(), math.nan)
+            try:
+                findings[name] = run(name, subject, seed=seed)
+            except InputError as error:
+                if wanted:
+                    raise
+                left_out[name] = str(error)
+    facts = {
+        "study": study.name,
+        "key": store.provenance.key(),
+        "seed": seed,
+        "samples": len(subject.rows),
+        "samples_left_out": subject.left_out,
+        "unit": subject.unit,
+        "left_out": left_out,
+    }
+    data = {**facts, "findings": {name: to_json(finding) for name, finding in findings.items()}}
+    if out is not None:
+        data["files"] = write_findings(out, findings, store.setting.volume, facts=facts)
+
+    def show(console: Any) -> None:
+        from ctinv.cli.tables import show_findings
+
+        show_findings(console, {name: finding.sentence for name, finding in findings.items()}, left_out)
+        if subject.left_out:
+            console.print(
+                f"{subject.left_out} samples do not hold (not reached or implausible) and are not analysed"
+            )
+
+    return Outcome(data, show)
+
+
+def _wanted(names: str) -> tuple[str, ...]:
+    from ctinv.analysis.registry import ANALYSES
+
+    wanted = tuple(word.strip() for word in names.split(",") if word.strip())
+    for name in wanted:
+        if name not in ANALYSES:
+            raise InputError(f"there is no analysis {name!r}; choose from {', '.join(ANALYSES)}.")
+    return wanted
