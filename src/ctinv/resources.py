@@ -20,6 +20,12 @@ def ct_folder() -> Path:
     return packaged if packaged.is_dir() else _CHECKOUT / "data"
 
 
+def validation_file() -> Path:
+    """The last full result of ``ctinv validate``."""
+    packaged = _PACKAGE / "_data" / "validation.json"
+    return packaged if packaged.is_file() else _CHECKOUT / "docs" / "validation.json"
+
+
 def feature_weights_folder() -> Path:
     """The user's cache folder of perceptual feature weights, which are fetched and never shipped."""
     import platformdirs

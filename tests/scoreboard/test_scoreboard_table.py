@@ -11,7 +11,7 @@ from ctinv.errors import InputError
 from ctinv.scoreboard.board import TIERS
 from ctinv.scoreboard.results import Case, Results, digest
 from ctinv.scoreboard.summary import at_tier, mean, winners, with_shares
-from ctinv.scoreboard.table import BEGIN, END, best_sentence, page, write_page
+from ctinv.scoreboard.table import MARK, best_sentence, page, write_page
 
 
 def case(generator: str, **changes: Any) -> Case:
@@ -147,13 +147,14 @@ def test_the_page_takes_the_newest_of_a_case(results: Results) -> None:
 
 def test_only_what_lies_between_the_marks_changes(results: Results, tmp_path: Path) -> None:
     file = tmp_path / "generators.md"
-    file.write_text(f"# Title\n\n{BEGIN}\nto be replaced\n{END}\n\nafter\n", encoding="utf-8")
+    begin, end = f"<!-- {MARK} -->", f"<!-- /{MARK} -->"
+    file.write_text(f"# Title\n\n{begin}\nto be replaced\n{end}\n\nafter\n", encoding="utf-8")
     write_page(file, results.newest())
     once = file.read_text(encoding="utf-8")
     write_page(file, results.newest())
     assert file.read_text(encoding="utf-8") == once
-    assert once.startswith(f"# Title\n\n{BEGIN}\n**cnn10, tap output.**")
-    assert once.endswith(f"{END}\n\nafter\n")
+    assert once.startswith(f"# Title\n\n{begin}\n**cnn10, tap output.**")
+    assert once.endswith(f"{end}\n\nafter\n")
     assert "to be replaced" not in once
     file.write_text("# Title\n", encoding="utf-8")
     with pytest.raises(InputError, match="marks"):

@@ -223,9 +223,9 @@ def _sentence(figures: dict[str, Any]) -> str:
     return (
         f"At a false discovery rate of {figures['q']:.0%}, {compared} show {verdict}; the largest power{edge} is "
         f"{low['samples_largest']:.2g} of the noise's (one re-scan in {1 / figures['q']:.0f} exceeds {low['limit']:.2f}), "
-        f"and the change from the scan has at most {_share(change)} of the power by which two scans differ."
+        f"and the change from the scan has {_share(change)} of the power by which two scans differ."
     )
 
 
 def _share(value: float) -> str:
-    return f"{value:.1%}" if value >= 0.001 else "less than 0.1%"
+    return f"at most {value:.1%}" if value >= 0.001 else "less than 0.1%"

@@ -14,6 +14,7 @@ growing α, as far as the tier is met, the image is plausible, and half of the c
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ _STRIDE = 3
 _ITERATIONS = 200
 
 Images = NDArray[np.float32]
+Values = NDArray[np.float64]
 
 
 def eigen_invariances(
@@ -127,7 +129,7 @@ def eigen_invariances(
 
 def directions(
     observer: DenseObserver, anatomy: Anatomy, shape: tuple[int, int], count: int, *, seed: int
-) -> tuple[NDArray[np.float64], Images]:
+) -> tuple[Values, Images]:
     """The leading directions.
 
     Args:
@@ -143,9 +145,9 @@ def directions(
     root = observer.half_gain  # Σ = GGᵀ
     pixels = len(root)
 
-    def apply(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(block: Values) -> Values:
         columns = root @ torch.from_numpy(block.reshape(pixels, -1)).float()
-        found: NDArray[np.float64] = (root.T @ anatomy.apply(columns)).double().numpy()
+        found: Values = (root.T @ anatomy.apply(columns)).double().numpy()
         return found
 
     # A few more than asked, so that the last ones are not held up by a neighbour just outside the block.
@@ -158,12 +160,8 @@ def directions(
     return np.maximum(values[:count], 0.0), np.ascontiguousarray(images * signs[:, None, None])
 
 
-def _solve(
-    operator: LinearOperator, start: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _solve(operator: LinearOperator, start: Values) -> tuple[Values, Values]:
     """The largest eigenvalues, first the largest."""
-    import warnings
-
     with (
         warnings.catch_warnings()
     ):  # float32 products end before its tolerance; what is left is far below the figures

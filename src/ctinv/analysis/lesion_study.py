@@ -28,8 +28,9 @@ from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.discs import Disc
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.iterative import IterativeGain
-from ctinv.fibre.jacobian import SparseJacobian
-from ctinv.fibre.reach import take_jacobian
+from ctinv.fibre.jacobian import Jacobian, LocalJacobian, SparseJacobian
+from ctinv.fibre.probing import probe
+from ctinv.fibre.region import Region
 
 D_SEEN, D_HIDDEN = 3.0, 1.0
 """d' from which an ideal observer sees a lesion, and up to which one counts as hidden."""
@@ -212,7 +213,8 @@ def place_of(subject: Subject, disc: Disc) -> Contents:
 def rescanned(subject: Subject, rows: Sequence[int], *, seed: int = 0) -> Iterator[Subject]:
     """The region as it would be if it were scanned again: f(x) with other noise, J and the factor taken there.
 
-    C, ε and the surroundings stay. What differs between these subjects is what noise in the scan does to a verdict.
+    C, ε and the surroundings stay, and J is taken as far as at the scan. What differs between these subjects is what noise
+    in the scan does to a verdict.
 
     Args:
         subject: The region.
@@ -228,9 +230,16 @@ def rescanned(subject: Subject, rows: Sequence[int], *, seed: int = 0) -> Iterat
             inner = output if region.representation.tap == OUTPUT else region.look(context).clone()
         region = replace(region, context=context, reference=inner, reference_output=output)
         factor = corrector.factor
-        jacobian = take_jacobian(region, subject.covariance, factor.tolerance)
+        jacobian = _jacobian_as(factor.jacobian, region)
         if isinstance(factor, Factor) and isinstance(jacobian, SparseJacobian):
             factor = Factor.build(jacobian, factor.noise, factor.tolerance)
         elif isinstance(factor, IterativeGain):
             factor = IterativeGain.build(jacobian, factor.noise, factor.tolerance)
         yield replace(subject, corrector=replace(corrector, region=region, factor=factor))
+
+
+def _jacobian_as(other: Jacobian, region: Region) -> Jacobian:
+    """J of a region in the form, and as far, as another one is known."""
+    if not isinstance(other, SparseJacobian):
+        return LocalJacobian(region, region.scan)
+    return replace(probe(region, radius=other.reach.radius), reach=other.reach)

@@ -55,6 +55,9 @@ def hotelling_observer(
     all bounds as ε shrinks, also for a disc that no one sees in the noise; it is kept as an option, to ask whether
     the two fibres overlap.
 
+    A member costs a few passes through f; where f is so curved that J must be taken again at each scan, about 55, which
+    makes minutes of a region of 64 x 64 voxels.
+
     d' of the scans themselves for the same channels follows from C; its ratio to d' of the members, squared, is the
     share of the disc's detectability that f passes on at ε. The finding is interesting where the observer sees the
     disc in the scans, d' ≥ 3, and not in the members: the upper end of the 95 % interval is at most 1. The null is
@@ -73,8 +76,8 @@ def hotelling_observer(
         bootstrap: Resamples.
 
     Raises:
-        InputError: The disc does not fit, too few members hold, an option makes no sense, or the region is too large for a
-            dense C.
+        InputError: The disc does not fit, too few members hold, an option makes no sense, or the region is too large
+            for a dense C.
     """
     disc = _disc(subject, diameter_mm, place)
     _check(contrast_hu, members, scans, channels, bootstrap)

@@ -174,5 +174,5 @@ def _sentence(figures: dict[str, Any], unit: str) -> str:
     which = f"samples {named} stand" if len(shown) > 1 else f"sample {named} stands"
     return (
         f"Of {figures['samples']} samples, {which} for all of them below {figures['below_per_mm']:.2f}/mm to within "
-        f"{figures['radius_hu']:.2g} {unit} RMS; as many re-scans would leave {figures['null_median_hu']:.2g} {unit}."
+        f"{figures['radius_hu']:.2g} {unit} RMS; as many re-scans would leave {figures['null_median_hu']:.2g} {unit} RMS."
     )

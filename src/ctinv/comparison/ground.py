@@ -26,8 +26,7 @@ from ctinv.fibre.covariance import Covariance, Known
 from ctinv.fibre.dimension import BANDS
 from ctinv.fibre.noise import noise_covariance
 from ctinv.sampler import InvarianceSampler
-from ctinv.sampler.survey import Progress, Survey
-from ctinv.sampler.survey import _responses as responses
+from ctinv.sampler.survey import Progress, Survey, responses
 from ctinv.volume import Box, Volume
 
 

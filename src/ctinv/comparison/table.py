@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctinv.comparison.marks import write_between
 from ctinv.comparison.words import percent
+from ctinv.marks import write_between
 from ctinv.sampler.words import number
 
 Page = Mapping[str, Any]

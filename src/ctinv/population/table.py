@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ctinv.comparison.marks import write_between
+from ctinv.marks import write_between
 from ctinv.population.summary import DRAWS, FEWEST
 from ctinv.sampler.words import number
 

@@ -153,7 +153,7 @@ def survey(
     )
     known = Known(photons=wish.photons, sigma=wish.noise_sigma)
     covariance, source = noise_covariance(volume[box.z], clean.cpu().numpy(), area, known=known)
-    sigma_out, noise_rms = _responses(region, covariance, clean)
+    sigma_out, noise_rms = responses(region, covariance, clean)
     relative = region.representation.unit == "relative"
     rule = TierRule(
         wish.tier, relative=relative, window_hu=window, sigma_out_hu=sigma_out, step=step_of(volume)
@@ -174,7 +174,7 @@ def _quantum(volume: Volume, covariance: Covariance) -> float:
     return float(2.0 ** np.floor(np.log2(finest)))
 
 
-def _responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
+def responses(region: Region, covariance: Covariance, clean: Tensor) -> tuple[float, float]:
     """σ_out in HU and the RMS of Φ's response to noise, over re-scans of the same anatomy f(x).
 
     The re-scans are noisy inside and outside the region: it is the patient who is scanned again, not the region. The

@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ctinv.atomic import write_atomic
-from ctinv.errors import InputError
+from ctinv.marks import write_between
 from ctinv.scoreboard.summary import ASKED, COLUMNS, Record, at_tier, grouped, mean, places, winners
 
-BEGIN, END = "<!-- scoreboard -->", "<!-- /scoreboard -->"
+MARK = "scoreboard"
 NO_FIGURE, PARTLY = "-", "*"
 SHOWN_TIERS = ("T1", "T2", "T3")
 
@@ -54,14 +53,7 @@ def write_page(path: Path, records: Sequence[Record]) -> None:
         InputError: The file has no such marks.
         ResourceError: The disk refuses.
     """
-    text = path.read_text(encoding="utf-8") if path.is_file() else f"{BEGIN}\n{END}\n"
-    block = f"{BEGIN}\n{page(records)}\n{END}"
-    changed, count = re.subn(f"{BEGIN}.*?{END}", lambda _: block, text, flags=re.DOTALL)
-    if count != 1:
-        raise InputError(
-            f"expected the marks {BEGIN} and {END} once in {path.name}, got {count}; write them there."
-        )
-    write_atomic(path, changed.encode(), parents=True)
+    write_between(path, MARK, page(records))
 
 
 def _part(denoiser: str, tap: str, records: Sequence[Record]) -> str:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import InputError
-from ctinv.resources import bundles_folder
+from ctinv.resources import validation_file
 from ctinv.validation.words import TITLES
 
 _SAME = ("series", "weights_sha256")
-VALIDATION = "validation.json"
 
 
 def layers(path: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,12 +58,8 @@ def validation() -> dict[str, Any] | None:
     """The result of ``ctinv validate`` that is shipped with this version, in short; None where none of it is at hand."""
     import ctinv
 
-    root = bundles_folder().parent  # of the data in a wheel, of the checkout else
-    path = next((one for one in (root / VALIDATION, root / "docs" / VALIDATION) if one.is_file()), None)
-    if path is None:
-        return None
     try:
-        parts = json.loads(path.read_text(encoding="utf-8"))["parts"]
+        parts = json.loads(validation_file().read_text(encoding="utf-8"))["parts"]
         rows = [_part(name, record) for name, record in parts.items()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
