@@ -8,17 +8,8 @@ import torch
 from analysis_subjects import ct_subject, linear_subject
 from scipy.stats import chi2
 
-from ctinv.analysis.eigen import (
-    CUTOFF,
-    KINDS,
-    LESION,
-    LOW_PASS,
-    Anatomy,
-    Lesions,
-    LowPass,
-    directions,
-    eigen_invariances,
-)
+from ctinv.analysis.anatomy import CUTOFF, Anatomy, Lesions, LowPass
+from ctinv.analysis.eigen import KINDS, LESION, LOW_PASS, directions, eigen_invariances
 from ctinv.analysis.ideal_observer import DenseObserver, observer_of
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError

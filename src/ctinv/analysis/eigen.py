@@ -23,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, lobpcg
 from scipy.stats import chi2
-from torch import Tensor
 
+from ctinv.analysis.anatomy import CUTOFF, Anatomy, Lesions, LowPass
 from ctinv.analysis.disc import DIAMETERS_MM, disc_signals
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.ideal_observer import DenseObserver, observer_of
@@ -35,7 +35,6 @@ from ctinv.errors import InputError
 
 LOW_PASS, LESION = "low-pass", "lesion"
 KINDS = (LOW_PASS, LESION)
-CUTOFF = 0.1  # cycles per pixel; the low band of `ctinv.fibre.dimension`
 LEVEL = 0.99
 MOST_LENGTH = 30.0
 """Length in the law's metric up to which directions are followed."""
@@ -169,52 +168,6 @@ def _solve(operator: LinearOperator, start: Values) -> tuple[Values, Values]:
         values, vectors = lobpcg(operator, start, largest=True, maxiter=_ITERATIONS, tol=1e-5)
     order = np.argsort(values)[::-1]
     return np.asarray(values)[order], np.asarray(vectors)[:, order]
-
-
-class Anatomy:
-    """H on columns of the region: what of a change counts as anatomy."""
-
-    def apply(self, columns: Tensor) -> Tensor:
-        """H v for (n, B) columns."""
-        raise NotImplementedError
-
-
-class LowPass(Anatomy):
-    """Power below a frequency, of a change that is 0 outside the region.
-
-    Args:
-        shape: Height and width of the region.
-        cutoff: Radial frequency in cycles per pixel.
-    """
-
-    def __init__(self, shape: tuple[int, int], *, cutoff: float = CUTOFF) -> None:
-        self.shape = shape
-        self.size = tuple(2 * length for length in shape)
-        rows, columns = torch.fft.fftfreq(self.size[0]), torch.fft.rfftfreq(self.size[1])
-        self.passed = (torch.hypot(rows[:, None], columns[None, :]) < cutoff).float()
-
-    def apply(self, columns: Tensor) -> Tensor:
-        """H v for (n, B) columns."""
-        images = columns.T.reshape(-1, *self.shape)
-        spectrum = torch.fft.rfft2(images, s=self.size) * self.passed
-        low = torch.fft.irfft2(spectrum, s=self.size)[:, : self.shape[0], : self.shape[1]]
-        return low.reshape(len(images), -1).T
-
-
-class Lesions(Anatomy):
-    """The projection onto the span of discs.
-
-    Args:
-        signals: (B, n) discs.
-    """
-
-    def __init__(self, signals: Tensor) -> None:
-        left, strength, _ = torch.linalg.svd(signals.T, full_matrices=False)
-        self.basis = left[:, strength > 1e-4 * strength[0]].contiguous()
-
-    def apply(self, columns: Tensor) -> Tensor:
-        """H v for (n, B) columns."""
-        return self.basis @ (self.basis.T @ columns)
 
 
 def _anatomy(subject: Subject, kind: str, diameters_mm: Sequence[float]) -> Anatomy:

@@ -54,8 +54,9 @@ class Spectrum:
             raise InputError(
                 "the free dimensions are computed on regions up to about 96 x 96 voxels; choose a smaller box."
             )
-        values, vectors = torch.linalg.eigh(normal_matrix(factor.jacobian, noise).float())
-        return cls(values.clamp_min(0.0).double(), noise.small_root @ vectors, corrector.region.shape)
+        # In float64: the smallest s² are a billionth of the largest, and at tight tolerances they decide.
+        values, vectors = torch.linalg.eigh(normal_matrix(factor.jacobian, noise))
+        return cls(values.clamp_min(0.0), noise.small_root @ vectors.float(), corrector.region.shape)
 
     def free(self, epsilon: float) -> Tensor:
         """(n,) share of each direction's variance that stays free at ε in the tap's unit."""

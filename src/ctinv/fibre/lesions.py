@@ -19,13 +19,13 @@ MOST_DISCS = 1024
 
 
 def lesion_map(
-    corrector: Corrector, *, spacing_mm: float | Spacing, diameter_mm: float = DIAMETER_MM
+    corrector: Corrector, *, spacing_mm: Spacing, diameter_mm: float = DIAMETER_MM
 ) -> tuple[NDArray[np.float32] | None, dict[str, float]]:
     """η of discs centred in each second pixel of the region, or more sparsely in a large one.
 
     Args:
         corrector: The prepared region.
-        spacing_mm: Distance of rows and of columns in mm; one number where they are equal.
+        spacing_mm: Distance of rows and of columns in mm.
         diameter_mm: Diameter of the disc in mm.
 
     Returns:
@@ -33,12 +33,11 @@ def lesion_map(
         ``eta_diameter_mm``, ``eta_min``, ``eta_median``.
     """
     height, width = corrector.region.shape
-    spacing = spacing_mm if isinstance(spacing_mm, tuple) else (spacing_mm, spacing_mm)
     most = (
         MOST_DISCS if isinstance(corrector.factor, Factor) else MOST_DISCS // 16
     )  # one solution for each disc
     stride = max(STRIDE, int(np.ceil(np.sqrt(height * width / most))))
-    grid = DiscGrid.on((height, width), spacing, diameter_mm, stride=stride)
+    grid = DiscGrid.on((height, width), spacing_mm, diameter_mm, stride=stride)
     if not len(grid):
         return None, {}
     flat = grid.signals.to_dense().T.to(corrector.clean.device)

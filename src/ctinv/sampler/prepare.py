@@ -85,7 +85,7 @@ def _residual(found: Survey) -> NDArray[np.float64]:
 def _setting(found: Survey, corrector: Corrector, residual: NDArray[np.float64]) -> Setting:
     region, factor, c = corrector.region, corrector.factor, found.covariance
     spread = _array(factor.spread.reshape(region.shape))
-    eta, lesion = lesion_map(corrector, spacing_mm=found.volume.spacing[1])
+    eta, lesion = lesion_map(corrector, spacing_mm=found.volume.spacing[1:])
     scalars = {
         "sigma_out_hu": corrector.rule.sigma_out_hu,
         "sigma_noise_hu": float(

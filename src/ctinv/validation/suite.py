@@ -232,7 +232,7 @@ def planted_part(effort: Effort, progress: Progress) -> Record:
     from ctinv.validation.planted import check
 
     progress("G5: the planted lesion, and re-scans without one", 0.0)
-    found = check(seeds=range(effort.rescans))
+    found = check(seeds=range(effort.rescans), planted=3 if effort.thorough else 1)
     return {
         "planted": [asdict(one) for one in found],
         "failures": [str(one) for one in found if not one.passed],
