@@ -23,6 +23,8 @@ INSTALLED := $(VENV)/.installed
 NO_QT := -p no:napari -p no:xvfb -p no:pytest-qt
 PLUGIN_TESTS := tests/plugin tests/gui
 PYTEST := $(BIN)/python -m pytest --cov --cov-report=
+# A file's tests stay together, as they share what is dear; one thread for each process, as most tests are Python.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo picture test lint test-core test-plugin install clean
 .DEFAULT_GOAL := test
@@ -61,7 +63,7 @@ lint: $(INSTALLED)
 
 test-core: $(INSTALLED)
 	$(BIN)/python -m coverage erase
-	$(PYTEST) $(NO_QT) $(addprefix --ignore=,$(PLUGIN_TESTS)) tests
+	OMP_NUM_THREADS=1 $(PYTEST) $(NO_QT) $(PARALLEL) $(addprefix --ignore=,$(PLUGIN_TESTS)) tests
 
 test-plugin: $(INSTALLED)
 	@if .ci/x_libraries; then \

@@ -9,7 +9,7 @@ import pytest
 
 from ctinv.denoiser import Denoiser
 from ctinv.fibre import cache
-from ctinv.sampler import prepare as preparing
+from ctinv.sampler import gain
 from ctinv.sampler.sampler import InvarianceSampler
 from ctinv.volume import Box, Volume
 
@@ -23,9 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forbid_building(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        preparing, "take_jacobian", lambda *_, **__: pytest.fail("the Jacobian was taken again")
-    )
+    monkeypatch.setattr(gain, "take_jacobian", lambda *_, **__: pytest.fail("the Jacobian was taken again"))
 
 
 def test_a_later_session_finds_the_factor(
@@ -46,9 +44,9 @@ def test_another_request_is_not_mistaken_for_it(
 ) -> None:
     InvarianceSampler(small_denoiser, device="cpu").prepare(phantom_scan, BOX)
     called = []
-    real = preparing.take_jacobian
+    real = gain.take_jacobian
     monkeypatch.setattr(
-        preparing, "take_jacobian", lambda *args, **kwargs: called.append(1) or real(*args, **kwargs)
+        gain, "take_jacobian", lambda *args, **kwargs: called.append(1) or real(*args, **kwargs)
     )
     InvarianceSampler(small_denoiser, device="cpu", tier="T1").prepare(phantom_scan, BOX)
     InvarianceSampler(small_denoiser, device="cpu", tap="conv1").prepare(phantom_scan, BOX)

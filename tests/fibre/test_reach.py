@@ -19,7 +19,7 @@ from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.find import find_generator
 from ctinv.representation import Representation
-from ctinv.sampler import prepare as preparing
+from ctinv.sampler import gain
 from ctinv.sampler.sampler import InvarianceSampler
 from ctinv.sampler.survey import Survey, Wish, survey
 from ctinv.volume import Box, Volume
@@ -161,14 +161,14 @@ def test_a_kept_factor_remembers_its_reach_and_belongs_to_its_rule(
 ) -> None:
     first = InvarianceSampler(wide(), device="cpu").prepare(phantom_scan, CENTRE).jacobian
     taken = []
-    real = preparing.take_jacobian
+    real = gain.take_jacobian
     monkeypatch.setattr(
-        preparing, "take_jacobian", lambda *args, **options: taken.append(1) or real(*args, **options)
+        gain, "take_jacobian", lambda *args, **options: taken.append(1) or real(*args, **options)
     )
     again = InvarianceSampler(wide(), device="cpu").prepare(phantom_scan, CENTRE).jacobian
     assert again == first
     assert not taken
-    monkeypatch.setattr(preparing, "RULE", {**reach.RULE, "share": 0.5})
+    monkeypatch.setattr(gain, "RULE", {**reach.RULE, "share": 0.5})
     monkeypatch.setattr(reach, "SHARE", 0.5)
     other = InvarianceSampler(wide(), device="cpu").prepare(phantom_scan, CENTRE).jacobian
     assert taken
