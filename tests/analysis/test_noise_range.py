@@ -13,12 +13,13 @@ from ctinv.analysis import lesion_study
 from ctinv.analysis.blindness import lesion_blindness
 from ctinv.analysis.ideal_observer import observer_of
 from ctinv.analysis.lesion_study import judge
-from ctinv.analysis.noise_range import HOLE_BELOW, Range, band_changes, filled, observer_under
+from ctinv.analysis.noise_range import Range, band_changes, mended, observer_under
 from ctinv.analysis.search import WITHHELD, find_blind
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.covariance import Covariance, DenseNoise
 from ctinv.fibre.discs import DiscGrid
 from ctinv.fibre.factor import Factor
+from ctinv.fibre.holes import BELOW
 from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 from ctinv.volume import Box
@@ -124,17 +125,17 @@ def test_an_open_verdict_is_settled_band_by_band() -> None:
 
 def test_a_real_c_has_no_hole_and_a_dent_is_filled_smoothly(scan: Subject) -> None:
     spectrum = scan.covariance.spectrum
-    assert filled(scan.covariance) is None
+    assert mended(scan.covariance) is None
     for bins in ([(0, 0)], [(2, 3), (-2, -3)], [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]):
         dented = spectrum.copy()
         for row, column in bins:
             dented[row, column] *= 0.01
-        mended = filled(replace(scan.covariance, spectrum=dented))
-        assert mended is not None
-        covariance, hole = mended
+        healed = mended(replace(scan.covariance, spectrum=dented))
+        assert healed is not None
+        covariance, hole = healed
         assert hole.bins == len(bins)
         assert hole.depth < 0.1
-        assert hole.cycles_per_pixel < HOLE_BELOW
+        assert hole.cycles_per_pixel < BELOW
         untouched = dented == spectrum
         np.testing.assert_array_equal(covariance.spectrum[untouched], spectrum[untouched])
         ratio = covariance.spectrum[~untouched] / spectrum[~untouched]
@@ -166,7 +167,7 @@ def test_the_verdict_is_withheld_where_c_has_a_hole(alone: Alone) -> None:
 
 def test_without_the_guard_it_would_say_blind(alone: Alone, monkeypatch: pytest.MonkeyPatch) -> None:
     """The guard is what withholds: ±20 % per band alone lets the false alarm pass."""
-    monkeypatch.setattr(lesion_study, "filled", lambda covariance: None)
+    monkeypatch.setattr(lesion_study, "mended", lambda covariance: None)
     found = lesion_blindness(alone.holed)
     assert found.interesting
     assert found.figures["blind"] == found.figures["discs"]

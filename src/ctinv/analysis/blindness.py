@@ -29,11 +29,11 @@ from ctinv.analysis.lesion_study import (
     rescanned,
     signal_of,
 )
-from ctinv.analysis.noise_range import Hole
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.discs import Disc, DiscGrid
 from ctinv.fibre.factor import Factor
+from ctinv.fibre.holes import Hole
 
 STRIDE = 2
 _NO_END = 100.0  # times the contrast that is seen: beyond, a window of contrasts has no end worth telling

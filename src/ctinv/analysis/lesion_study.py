@@ -21,12 +21,13 @@ from scipy import optimize
 from torch import Tensor
 
 from ctinv.analysis.ideal_observer import Observer, Visibility
-from ctinv.analysis.noise_range import Hole, Range, band_changes, filled, observer_under
+from ctinv.analysis.noise_range import Range, band_changes, mended, observer_under
 from ctinv.analysis.subject import Subject
 from ctinv.denoiser import OUTPUT
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.discs import Disc
 from ctinv.fibre.factor import Factor
+from ctinv.fibre.holes import Hole
 from ctinv.fibre.iterative import IterativeGain
 from ctinv.fibre.jacobian import Jacobian, LocalJacobian, SparseJacobian
 from ctinv.fibre.probing import probe
@@ -106,18 +107,18 @@ def judge(
     """
     seen, ranges, known = _over_range(subject, subject.covariance, signals, observer, contrast_hu, exact)
     blind = [_blind(one, contrast_hu) for one in ranges]
-    final, mended = blind, filled(subject.covariance)
-    if mended is not None and isinstance(subject.corrector.factor, Factor):
-        under = observer_under(subject, mended[0])
-        _, others, _ = _over_range(subject, mended[0], signals, under, contrast_hu, exact)
+    final, other_c = blind, mended(subject.covariance)
+    if other_c is not None and isinstance(subject.corrector.factor, Factor):
+        under = observer_under(subject, other_c[0])
+        _, others, _ = _over_range(subject, other_c[0], signals, under, contrast_hu, exact)
         final = [one & _blind(other, contrast_hu) for one, other in zip(blind, others, strict=True)]
-    elif mended is not None:
+    elif other_c is not None:
         final = [np.zeros_like(one) for one in blind]
     judged = [
         Judged(one, range_, known, last, first & ~last)
         for one, range_, last, first in zip(seen, ranges, final, blind, strict=True)
     ]
-    return judged, None if mended is None else mended[1]
+    return judged, None if other_c is None else other_c[1]
 
 
 def _over_range(

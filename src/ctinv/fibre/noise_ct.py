@@ -16,6 +16,7 @@ from scipy import fft
 
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import ROUNDING_VARIANCE, Covariance, Known
+from ctinv.fibre.holes import filled
 from ctinv.fibre.sharpness import sharp_share
 from ctinv.simulate.dose import counts, fit_photons, line_integrals, photons_from_tags
 from ctinv.simulate.geometry import ParallelGeometry
@@ -72,6 +73,11 @@ def covariance_ct(
     share = sharp_share(scan.hu[0], clean, whole, soft, sharp, white=ROUNDING_VARIANCE)
     sigma = np.sqrt(1.0 + share) * whole[area.slices]
     spectrum = (soft + share * sharp) / (1.0 + share)
+    mended = filled(
+        spectrum
+    )  # streaks correlate beyond the torus, and the ripples of that may leave a bin without noise
+    if mended is not None:
+        spectrum = mended[0] / mended[0].mean()
     source = {
         "source": "projection-domain re-noising of f(x)",
         "photons": number,
@@ -81,6 +87,7 @@ def covariance_ct(
         "sharp_share": share,
         "sigma_hu": float(np.sqrt(np.mean(sigma**2))),
         "white_variance_hu2": ROUNDING_VARIANCE,
+        **({} if mended is None else {"filled_bins": mended[1].bins}),
     }
     return Covariance(area, sigma, spectrum, ROUNDING_VARIANCE), source
 

@@ -38,8 +38,8 @@ class Effort:
         simulations: Simulated scans of a calibration.
         draws: Samples of each.
         rescans: Re-scans without a planted lesion.
-        thorough: Whether everything is measured everywhere. Else MMD is left to the energy test, rules that take more
-            samples to the first seed, and a wrong sampler is left as soon as it breaks a rule.
+        thorough: Whether everything is measured everywhere. Else MMD is left to the energy test, rules that draw
+            more samples to the first seed, and a wrong sampler is left as soon as it breaks a rule.
     """
 
     seeds: tuple[int, ...]
@@ -131,18 +131,14 @@ def laws(
 
 
 def measure(sets: Sets, rules: Mapping[str, Rule]) -> dict[str, float]:
-    """The value of each rule; rules that take more samples draw their own."""
-    found = {}
-    for name, rule in rules.items():
-        more = rule.more_samples
-        found[name] = rule.measure(Sets.draw(sets.problem, more, seed=sets.seed) if more else sets)
-    return found
+    """The value of each rule."""
+    return {name: rule.measure(sets) for name, rule in rules.items()}
 
 
 def quick_rules(rules: Mapping[str, Rule], *, first: bool) -> dict[str, Rule]:
     """The rules of a quick run, of its first seed or of another."""
     kept = {name: rule for name, rule in rules.items() if not rule.is_second}
-    return {name: rule for name, rule in kept.items() if first or not rule.more_samples}
+    return {name: rule for name, rule in kept.items() if first or not rule.draws_more}
 
 
 def controls(
@@ -165,9 +161,9 @@ def controls(
 def broken_by(sets: Sets, *, thorough: bool) -> dict[str, Check]:
     """Checks of a wrong sampler, up to the first rule that it breaks where not `thorough`.
 
-    Rules that take more samples are left out: what is caught, is caught with the samples that the law was tested with.
+    Rules that draw more samples are left out: what is caught, is caught with the samples that the law was tested with.
     """
-    rules = {name: rule for name, rule in rules_of(sets.problem.name).items() if not rule.more_samples}
+    rules = {name: rule for name, rule in rules_of(sets.problem.name).items() if not rule.draws_more}
     found: dict[str, float] = {}
     checks: dict[str, Check] = {}
     for name, rule in rules.items():
