@@ -4,7 +4,7 @@
 
 The product's own generator proposes rows in the sampler's blocks; each block is dropped once it is there, as it is when a
 store has it. The networks are those of cvae_cinn at their default sizes with random weights, on which memory does not
-depend, and f is CNN-10. Each n runs in a process of its own, whose peak resident size (ru_maxrss) is told, beside that of
+depend, and f is CNN-10. Each n runs in a process of its own, whose peak resident size (VmHWM) is told, beside that of
 setting up alone, n = 0. Correction and store are other benchmarks' business.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from peak import peak_mib
 
 from ctinv.denoiser import Denoiser
 from ctinv.fibre.covariance import SurroundedNoise
@@ -64,7 +64,7 @@ def propose(n: int, side: int) -> dict[str, float]:
         images = generator.candidates(range(start, min(start + BLOCK, n)), seeds)
         if not bool(torch.isfinite(images).all()):
             raise AssertionError("a candidate holds a value that is not finite.")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+    peak = peak_mib()
     return {"n": n, "side": side, "peak_mib": peak, "cpu_s": time.process_time() - since}
 
 

@@ -4,14 +4,13 @@ Run:  python benchmarks/store_memory.py [--n 250] [--side 512] [--folder DIR]
 
 The batches are synthetic (coloured noise on a smooth image) and made one at a time, so that what is measured
 is the store; their errors are white, which compresses worst. Each stage runs in its own process, whose peak
-resident size (ru_maxrss) it reports as JSON. Seconds are of the CPU, all threads together, unless named wall.
+resident size (VmHWM) it reports as JSON. Seconds are of the CPU, all threads together, unless named wall.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peak import peak_mib
 
 from ctinv.fibre.tiers import Certificate
 from ctinv.sampler import Batch, Provenance, Setting, Store
@@ -104,7 +104,7 @@ STAGES = {"write": write, "resume": resume, "read": read}
 
 
 def measure(folder: Path, *, n: int = 250, side: int = 512) -> dict[str, dict[str, float]]:
-    """All stages, each in its own process; ``peak_mib`` is that process's ru_maxrss."""
+    """All stages, each in its own process; ``peak_mib`` is that process's peak resident size."""
     results = {}
     for name in STAGES:
         command = [
@@ -133,7 +133,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.stage is not None:
         result = STAGES[given.stage](given.folder / "study.zarr", given.n, given.side)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
+        peak = peak_mib()
         print(json.dumps({**result, "peak_mib": peak}))
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as folder:

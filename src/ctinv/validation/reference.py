@@ -122,14 +122,17 @@ def reference(
     )
     rng = np.random.default_rng(seed)
     sampler = samplers.RandomMetropolisHMC(system, integrator, rng, n_step_range=_STEPS[method])
+    length = warm_up + -(-n // chains)
     found = sampler.sample_chains(
         0,
-        warm_up + -(-n // chains),
+        length,
         [target.start() for _ in range(chains)],
         trace_funcs=[lambda state: {"x": target.image(state.pos)}],
         adapters=[],
         display_progress=False,
     )
+    if any(len(one) < length or not np.isfinite(one).all() for one in found.traces["x"]):
+        raise KeyboardInterrupt  # mici swallows it and hands out what it has
     accepted = np.mean([np.mean(one[warm_up:]) for one in found.statistics["accept_stat"]])
     return Reference(np.stack(found.traces["x"])[:, warm_up:], float(accepted))
 
