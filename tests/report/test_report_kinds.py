@@ -19,6 +19,7 @@ from ctinv.fibre.rows import CANDIDATE, RowSeeds
 from ctinv.generators.contract import Scene, TrainingFree
 from ctinv.layer_study import study_layers
 from ctinv.report.build import build
+from ctinv.resources import validation_file
 from ctinv.sampler import InvarianceSampler, Samples
 from ctinv.simulate import add_rician_noise
 from ctinv.volume import Box, Volume
@@ -115,3 +116,25 @@ def test_a_layer_study_of_the_same_region_adds_every_tap(
     path.write_text("{}")
     with pytest.raises(InputError, match="the JSON that ctinv layers writes"):
         build(samples, absent="it is elsewhere.", analyses=[], layers=path)
+
+
+def test_the_last_validation_stands_in_the_report(
+    samples: Samples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped result of this version; and one in which a rule is broken says so."""
+    report = build(samples, absent="it is elsewhere.", analyses=[])
+    parts = {part["name"]: part for part in report.record.content["validation"]["parts"]}
+    assert {"G1", "G1b", "G2", "G4", "G3-circle", "G3-sphere"} <= set(parts)
+    assert parts["G1"]["laws"][1] >= 15  # rules times seeds
+    assert all(caught == count >= 3 for caught, count in (parts[name]["controls"] for name in ("G1", "G2")))
+    assert b"No validation result" not in report.html
+    shipped = json.loads(validation_file().read_text(encoding="utf-8"))
+    shipped["parts"]["G1"]["failures"] = ["seed 0: std ratio 1.2"]
+    broken = tmp_path / "validation.json"
+    broken.write_text(json.dumps(shipped), encoding="utf-8")
+    monkeypatch.setattr("ctinv.report.collect.outside.validation_file", lambda: broken)
+    page = build(samples, absent="it is elsewhere.", analyses=[]).html.decode()
+    assert "std ratio 1.2" in page
+    assert "FAILED" in page
+    monkeypatch.setattr("ctinv.report.collect.outside.validation_file", lambda: tmp_path / "none.json")
+    assert b"No validation result" in build(samples, absent="it is elsewhere.", analyses=[]).html

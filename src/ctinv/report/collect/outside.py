@@ -60,9 +60,9 @@ def validation() -> dict[str, Any] | None:
 
     try:
         parts = json.loads(validation_file().read_text(encoding="utf-8"))["parts"]
-        rows = [_part(name, record) for name, record in parts.items()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except OSError:
         return None
+    rows = [_part(name, record) for name, record in parts.items()]
     return {"parts": [row for row in rows if row.pop("version") == ctinv.__version__]}
 
 
@@ -70,14 +70,14 @@ def _part(name: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """How many rules a part kept over its seeds, and how many of its wrong samplers were caught."""
     calibration = record.get("calibration") or {"checks": {}}
     laws = [check["passed"] for seed in record.get("laws", {}).values() for check in seed.values()]
-    controls = [
-        any(not check["passed"] for check in one.values()) for one in record.get("controls", {}).values()
-    ]
+    laws += [check["passed"] for check in record.get("planted", [])]
+    wrong = record.get("controls", {}).values()
+    controls = [any(not check["passed"] for check in one.values()) for one in wrong]
     return {
         "version": record["decided_by"]["versions"]["ctinv"],
         "name": name,
         "title": TITLES.get(name, ""),
-        "full": bool(record["decided_by"]["full"]),
+        "full": bool(record["decided_by"]["thorough"]),
         "laws": [sum(laws), len(laws)],
         "calibration": [
             sum(check["passed"] for check in calibration["checks"].values()),
