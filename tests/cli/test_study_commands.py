@@ -134,6 +134,8 @@ def test_sigterm_keeps_what_is_finished(scan: Path, bundle: Path, tmp_path: Path
     assert ctinv(*words(scan, bundle, out, n=more)).json["n"] == more
 
 
+# The signal may come between open() and its with statement: Python then closes the file later, and says so.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_ctrl_c_keeps_what_is_finished(scan: Path, bundle: Path, tmp_path: Path, ctinv: Run) -> None:
     out = tmp_path / "study.zarr"
 
