@@ -73,6 +73,9 @@ def test_wheel_holds_what_it_must_and_nothing_else(wheel: Path) -> None:
         name for name in names if "__pycache__" in name or "/tests/" in name or name.endswith(".part")
     ]
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    # What no import would miss: the page of the report, and the last validation that it shows.
+    assert {"ctinv/report/templates/page.html", "ctinv/report/templates/style.css"} <= set(names)
+    assert "ctinv/_data/validation.json" in names
     with zipfile.ZipFile(wheel) as opened:
         sizes = {entry.filename: entry.compress_size for entry in opened.infolist()}
     generators = sum(size for name, size in sizes.items() if "/bundles/generators/" in name)
