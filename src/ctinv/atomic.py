@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from ctinv.errors import ResourceError
 
@@ -34,3 +36,18 @@ def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_png(path: Path, figure: Any) -> None:
+    """Write a figure of matplotlib whole or not at all; a missing folder is made.
+
+    Args:
+        path: The file.
+        figure: A ``matplotlib.figure.Figure``.
+
+    Raises:
+        ResourceError: As for `write_atomic`.
+    """
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
+    write_atomic(path, picture.getvalue(), parents=True)

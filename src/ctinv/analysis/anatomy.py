@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
@@ -11,15 +13,15 @@ CUTOFF = BANDS["low"][1]
 """Cycles per pixel below which anatomy lies."""
 
 
-class Anatomy:
+class Anatomy(Protocol):
     """H on columns of the region: what of a change counts as anatomy."""
 
     def apply(self, columns: Tensor) -> Tensor:
         """H v for (n, B) columns."""
-        raise NotImplementedError
+        ...
 
 
-class LowPass(Anatomy):
+class LowPass:
     """Power below a frequency, of a change that is 0 outside the region.
 
     Args:
@@ -41,7 +43,7 @@ class LowPass(Anatomy):
         return low.reshape(len(images), -1).T
 
 
-class Lesions(Anatomy):
+class Lesions:
     """The projection onto the span of discs.
 
     Args:

@@ -90,7 +90,7 @@ def insert(subject: Subject, pattern: NDArray[np.float32], contrasts: Sequence[f
     lesion = torch.from_numpy(np.ascontiguousarray(pattern)).to(scan)[None, None]
     amounts = torch.tensor(list(contrasts), dtype=scan.dtype, device=scan.device)[:, None, None, None]
     wanted = scan + amounts * lesion
-    bare = _looked_at(subject, _rounded(wanted, corrector.quantum), lesion, contrasts)
+    bare = _looked_at(subject, corrector.rounded(wanted), lesion, contrasts)
     late = [index for index, one in enumerate(bare) if not one.passed]
     if late and _left(subject, lesion) >= _HOPELESS:
         nearest = replace(corrector, perturb=False)
@@ -178,7 +178,3 @@ def _looked_at(
             )
         )
     return found
-
-
-def _rounded(images: Tensor, quantum: float) -> Tensor:
-    return torch.round(images / quantum) * quantum if quantum else images

@@ -23,7 +23,6 @@ from torch import Tensor
 from ctinv.analysis.ideal_observer import Observer, Visibility
 from ctinv.analysis.noise_range import Range, band_changes, mended, observer_under
 from ctinv.analysis.subject import Subject
-from ctinv.denoiser import OUTPUT
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.discs import Disc
 from ctinv.fibre.factor import Factor
@@ -224,12 +223,7 @@ def rescanned(subject: Subject, rows: Sequence[int], *, seed: int = 0) -> Iterat
     """
     corrector, scans = subject.corrector, subject.renoised(rows, seed=seed)
     for image in scans:
-        region = corrector.region
-        context = region.embed(torch.from_numpy(image)[None, None].to(region.context.device))
-        with torch.inference_mode():
-            output = region.look(context, OUTPUT).clone()
-            inner = output if region.representation.tap == OUTPUT else region.look(context).clone()
-        region = replace(region, context=context, reference=inner, reference_output=output)
+        region = corrector.region.at(torch.from_numpy(image)[None, None])
         factor = corrector.factor
         jacobian = _jacobian_as(factor.jacobian, region)
         if isinstance(factor, Factor) and isinstance(jacobian, SparseJacobian):

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from ctinv.analysis.subject import Subject
-from ctinv.denoiser import OUTPUT
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import CANDIDATE
@@ -55,14 +54,7 @@ def fibre_members(subject: Subject, scan: Images, rows: Sequence[int], *, seed: 
 
 def _moved(subject: Subject, scan: Images, *, alone: bool) -> Corrector:
     """The subject's corrector at another scan."""
-    region = subject.corrector.region
-    patch = torch.from_numpy(np.ascontiguousarray(scan)).to(region.context.device)[None, None]
-    context = region.embed(patch)
-    with torch.inference_mode():
-        output = region.look(context, OUTPUT).clone()
-        inner = output if region.representation.tap == OUTPUT else region.look(context).clone()
-    fields = {**vars(region), "context": context, "reference": inner, "reference_output": output}
+    region = subject.corrector.region.at(torch.from_numpy(np.ascontiguousarray(scan))[None, None])
     rows, columns = region.halo
-    clean = output[..., rows, columns].contiguous()
-    moved = _Alone(**fields) if alone else Region(**fields)
-    return replace(subject.corrector, region=moved, clean=clean)
+    clean = region.reference_output[..., rows, columns].contiguous()
+    return replace(subject.corrector, region=_Alone(**vars(region)) if alone else region, clean=clean)

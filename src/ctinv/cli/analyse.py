@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctinv.cli.app import command
-from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Study, Trust
+from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Study, StudyDenoiser, Trust
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
-
-StudyDenoiser = Annotated[
-    str | None,
-    typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
-]
 
 
 @command("analyse")

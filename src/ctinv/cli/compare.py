@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from ctinv.atomic import write_png
 from ctinv.cli.app import command
+from ctinv.cli.files import check_endings, write_json
+from ctinv.cli.network import load_all
 from ctinv.cli.options import (
     AsJson,
     Device,
@@ -18,16 +21,13 @@ from ctinv.cli.options import (
     Photons,
     Region,
     Scan,
+    Tier,
     Uid,
     Unit,
     Window,
 )
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
-from ctinv.errors import InputError
-
-if TYPE_CHECKING:
-    from ctinv.denoiser import Denoiser
 
 
 @command("compare")
@@ -51,7 +51,7 @@ def compare(
         ),
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Samples of each network.")] = 100,
-    tier: Annotated[str, typer.Option("--tier", help="Exactness of the samples, T0 to T3.")] = "T2",
+    tier: Tier = "T2",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the samples, the same for all.")] = 0,
     device: Device = "auto",
     photons: Photons = None,
@@ -97,49 +97,6 @@ def compare(
         if table is not None:
             write_page(table, page)
     return Outcome(page, lambda console: _show(console, page))
-
-
-def load_all(sources: list[str]) -> dict[str, Denoiser]:
-    """Name to network; two of one name are told apart by a number.
-
-    Raises:
-        ModelError: One cannot be loaded.
-    """
-    from ctinv.cli.network import load
-
-    found: dict[str, Denoiser] = {}
-    for source in sources:
-        denoiser = load(source, network=None, card=None, trust=None)
-        names = (denoiser.name, *(f"{denoiser.name} #{number}" for number in range(2, len(sources) + 1)))
-        found[next(name for name in names if name not in found)] = denoiser
-    return found
-
-
-def check_endings(paths: Mapping[str, Path | None]) -> None:
-    """Raise InputError before any work where a name would not say what is in the file."""
-    for ending, path in paths.items():
-        if path is not None and path.suffix.lower() != ending:
-            raise InputError(f"expected a name that ends in {ending}, got {path.name}; choose another name.")
-
-
-def write_json(path: Path, page: Mapping[str, Any]) -> None:
-    """A page for people and programs, with what it may be used for."""
-    from ctinv.atomic import write_atomic
-    from ctinv.jsonable import dumps
-    from ctinv.report import STAMP
-
-    write_atomic(path, (dumps({"use": STAMP, **page}, indent=1) + "\n").encode(), parents=True)
-
-
-def write_png(path: Path, figure: Any) -> None:
-    """A figure of matplotlib."""
-    import io
-
-    from ctinv.atomic import write_atomic
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    write_atomic(path, buffer.getvalue(), parents=True)
 
 
 def _show(console: Any, page: Mapping[str, Any]) -> None:

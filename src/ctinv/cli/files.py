@@ -1,8 +1,9 @@
-"""Where a command writes a volume: the name decides the format, and nothing is overwritten."""
+"""Where a command writes: a volume in the format of its name, which overwrites nothing, and pages of figures."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,3 +72,19 @@ def _write_npy(volume: Volume, out: Path) -> None:
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_endings(paths: Mapping[str, Path | None]) -> None:
+    """Raise InputError before any work where a name would not say what is in the file."""
+    for ending, path in paths.items():
+        if path is not None and path.suffix.lower() != ending:
+            raise InputError(f"expected a name that ends in {ending}, got {path.name}; choose another name.")
+
+
+def write_json(path: Path, page: Mapping[str, Any]) -> None:
+    """A page for people and programs, with what it may be used for."""
+    from ctinv.atomic import write_atomic
+    from ctinv.jsonable import dumps
+    from ctinv.report import STAMP
+
+    write_atomic(path, (dumps({"use": STAMP, **page}, indent=1) + "\n").encode(), parents=True)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ctinv.atomic import write_png
 from ctinv.cli.app import command, exit_code_of
-from ctinv.cli.compare import check_endings, write_json, write_png
+from ctinv.cli.files import check_endings, write_json
 from ctinv.cli.options import (
     AsJson,
     CardFile,
@@ -22,6 +23,7 @@ from ctinv.cli.options import (
     Photons,
     Scan,
     Tap,
+    Tier,
     Trust,
     Uid,
     Unit,
@@ -56,9 +58,7 @@ def find_blind(
     card: CardFile = None,
     trust: Trust = None,
     tap: Tap = "output",
-    tier: Annotated[
-        str, typer.Option("--tier", help="T0 numeric, T1 DICOM rounding, T2 display, T3 noise.")
-    ] = "T2",
+    tier: Tier = "T2",
     diameters: Annotated[
         str, typer.Option("--diameters", metavar="A,B", help="Diameters in mm; searched between the ends.")
     ] = "3,5,7,9",

@@ -45,6 +45,20 @@ def load(
     return load_denoiser(str(source), device=pick_device(device), network=network, card=card, trust=trust)
 
 
+def load_all(sources: list[str]) -> dict[str, Denoiser]:
+    """Name to network; two of one name are told apart by a number.
+
+    Raises:
+        ModelError: One cannot be loaded.
+    """
+    found: dict[str, Denoiser] = {}
+    for source in sources:
+        denoiser = load(source, network=None, card=None, trust=None)
+        names = (denoiser.name, *(f"{denoiser.name} #{number}" for number in range(2, len(sources) + 1)))
+        found[next(name for name in names if name not in found)] = denoiser
+    return found
+
+
 def find_denoiser(
     weights_sha256: Mapping[str, str],
     source: str | None,

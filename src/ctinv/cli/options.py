@@ -30,6 +30,10 @@ DenoiserName = Annotated[
         help="Name of a shipped denoiser, bundle folder, file .safetensors, .pt, .pth, .ckpt or .onnx, or module:function.",
     ),
 ]
+StudyDenoiser = Annotated[
+    str | None,
+    typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
+]
 NetworkClass = Annotated[
     str | None,
     typer.Option(
@@ -54,6 +58,7 @@ Tap = Annotated[
     str,
     typer.Option("--tap", help="Layer whose representation must stay; output is the denoised image itself."),
 ]
+Tier = Annotated[str, typer.Option("--tier", help="T0 numeric, T1 DICOM rounding, T2 display, T3 noise.")]
 Region = Annotated[
     str, typer.Option("--box", metavar="Z,Y0:Y1,X0:X1", help="Region inside one slice, in voxels, half open.")
 ]

@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
+from ctinv.atomic import write_png
 from ctinv.cli.app import command, exit_code_of
-from ctinv.cli.compare import check_endings, load_all, write_png
-from ctinv.cli.options import AsJson, Device, Photons, Window
+from ctinv.cli.files import check_endings
+from ctinv.cli.network import load_all
+from ctinv.cli.options import AsJson, Device, Photons, Tier, Window
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import reporting
 
@@ -45,7 +47,7 @@ def population(
         ),
     ] = 1,
     size: Annotated[int, typer.Option("--size", help="Height and width of a region in pixels.")] = 48,
-    tier: Annotated[str, typer.Option("--tier", help="Exactness of the samples, T0 to T3.")] = "T2",
+    tier: Tier = "T2",
     n: Annotated[int, typer.Option("--n", help="Samples of each region.")] = 25,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the samples.")] = 0,
     uid: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ctinv.cli.app import command
-from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Trust
+from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, StudyDenoiser, Trust
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import Report as Progress
 from ctinv.cli.progress import reporting
@@ -32,10 +32,7 @@ def report(
             metavar="STUDY", help="Study folder that `ctinv sample` wrote, for example study.zarr."
         ),
     ] = None,
-    denoiser: Annotated[
-        str | None,
-        typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
-    ] = None,
+    denoiser: StudyDenoiser = None,
     network: NetworkClass = None,
     card: CardFile = None,
     trust: Trust = None,

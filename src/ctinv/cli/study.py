@@ -21,7 +21,9 @@ from ctinv.cli.options import (
     Region,
     Scan,
     Study,
+    StudyDenoiser,
     Tap,
+    Tier,
     Trust,
     Uid,
     Unit,
@@ -35,8 +37,6 @@ if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
     from ctinv.sampler import InvarianceSampler, Store
     from ctinv.volume import Box, Volume
-
-Tier = Annotated[str, typer.Option("--tier", help="T0 numeric, T1 DICOM rounding, T2 display, T3 noise.")]
 
 
 @command("sample")
@@ -150,10 +150,7 @@ def _kept(out: Path) -> int:
 @command("certify")
 def certify(
     study: Study,
-    denoiser: Annotated[
-        str | None,
-        typer.Option("--denoiser", metavar="NETWORK", help="The denoiser, where it is not a shipped one."),
-    ] = None,
+    denoiser: StudyDenoiser = None,
     network: NetworkClass = None,
     card: CardFile = None,
     trust: Trust = None,

@@ -159,7 +159,7 @@ class Approach:
         self.passes[late.cpu()] += products
         trying = late
         for _ in range(TRIALS):
-            proposal = self._rounded(proposal)
+            proposal = self.corrector.rounded(proposal)
             output, inner = self.corrector.region.errors(proposal)
             self.passes[trying.cpu()] += 1
             rank = rms(self.corrector.region, inner)
@@ -183,10 +183,6 @@ class Approach:
         self._tries[leave] = 0
         near = (self.rank[leave.to(self.rank.device)] <= NEAR * self.corrector.factor.tolerance).cpu()
         self._way[leave] = torch.where(near & (way == PULLED), STRAIGHT, way + 1)
-
-    def _rounded(self, patches: Tensor) -> Tensor:
-        quantum = self.corrector.quantum
-        return torch.round(patches / quantum) * quantum if quantum else patches
 
     def _keep(self, rows: Tensor, proposal: Tensor, output: Tensor, inner: Tensor, rank: Tensor) -> None:
         self.x_tilde[rows], self.output_error[rows], self.tap_error[rows] = proposal, output, inner

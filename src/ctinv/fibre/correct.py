@@ -93,6 +93,10 @@ class Corrector:
         drawn = torch.from_numpy(seeds.normal(rows, outputs, TARGET)).to(self.region.reference.device)
         return drawn.T * self.factor.tolerance
 
+    def rounded(self, patches: Tensor) -> Tensor:
+        """Images as they are stored, in steps of `quantum`."""
+        return torch.round(patches / self.quantum) * self.quantum if self.quantum else patches
+
     def chi2_per_n(self, patches: Tensor) -> Tensor:
         """(B,) χ²/n of (B, 1, h, w) patches given the surroundings."""
         return self.noise.chi2(columns(patches - self.clean)) / self.factor.pixels

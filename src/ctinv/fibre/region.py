@@ -12,7 +12,7 @@ region: only the middle slice's region varies, and C is the noise of that slice.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -184,6 +184,14 @@ class Region:
         rows, columns = _inside(self.box, self.context_box)
         self.representation.denoiser.middle(images)[..., rows, columns] = patches
         return images
+
+    def at(self, scan: Tensor) -> Region:
+        """The same region with another scan on it, (1, 1, h, w) HU: the surroundings stay, Φ and f are taken anew."""
+        context = self.embed(scan.to(self.context))
+        with torch.inference_mode():
+            output = self.look(context, OUTPUT).clone()
+            inner = output if self.representation.tap == OUTPUT else self.look(context).clone()
+        return replace(self, context=context, reference=inner, reference_output=output)
 
     def between_neighbours(self, slices: Tensor) -> Tensor:
         """Put (B, 1, H2, W2) images of the slice on the context box between its neighbours: (B, S, H2, W2)."""

@@ -6,11 +6,8 @@ the scan, HU for a CT, also where a name of the JSON says ``hu``; the JSON names
 
 from __future__ import annotations
 
-import os
-import tempfile
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.atomic import write_atomic, write_png
 from ctinv.errors import InputError
 from ctinv.jsonable import dumps, plain
 from ctinv.sampler.words import TARGET_DOMAIN, arrivals, number
@@ -102,11 +100,8 @@ def overview(
 
     page = describe(study)
     figure = draw(study, page, scan_slice=scan_slice)
-    path_png.parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(path_png) as temporary:
-        figure.savefig(temporary, format="png", dpi=100)
-    with _replacing(path_png.with_suffix(".json")) as temporary:
-        temporary.write_text(dumps(page, indent=1) + "\n", encoding="utf-8")
+    write_png(path_png, figure)
+    write_atomic(path_png.with_suffix(".json"), (dumps(page, indent=1) + "\n").encode(), parents=True)
     return page
 
 
@@ -118,15 +113,12 @@ def layer_page(page: dict[str, Any], path_json: str | Path, *, picture: str | Pa
         path_json: Where the figures go.
         picture: Where the picture goes.
     """
-    for path in (path_json, *([picture] if picture else [])):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with _replacing(Path(path_json)) as temporary:
-        temporary.write_text(dumps({"use": STAMP, **page}, indent=1) + "\n", encoding="utf-8")
+    content = dumps({"use": STAMP, **page}, indent=1) + "\n"
+    write_atomic(Path(path_json), content.encode(), parents=True)
     if picture is not None:
         from ctinv.layer_picture import draw as draw_layers
 
-        with _replacing(Path(picture)) as temporary:
-            draw_layers(page, stamp=STAMP).savefig(temporary, format="png", dpi=100)
+        write_png(Path(picture), draw_layers(page, stamp=STAMP))
 
 
 def choose_window(hu: NDArray[np.float32], *, modality: str = "CT") -> tuple[str, float, float]:
@@ -210,19 +202,3 @@ def error_scale(study: Study) -> float:
         return 2.0 * study.provenance.tolerance
     mean = float(np.mean([one.rmse_hu for one in study.certificates]))
     return 2.0 * mean if mean > 0 else 1.0
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file in the same folder that takes the path's place once it is complete."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from scipy.stats import kstest
 from ctinv.errors import InputError
 from ctinv.statistics.multiple import holm
 from ctinv.statistics.two_sample import c2st, energy_test, mahalanobis, mmd_test, whiten
-from ctinv.validation.problems.contract import Array, Drawn, Problem
+from ctinv.validation.problems.contract import Array, Problem
 
 ALPHA = 0.01
 SAMPLES = 2000
@@ -225,7 +225,7 @@ def thinned(problem: Problem, n: int, *, seed: int, control: str | None = None) 
     asked = n
     while True:
         drawn = problem.draw(asked, seed=seed, control=control)
-        kept = _kept(drawn, seed)
+        kept = drawn.kept(np.random.default_rng([seed, 7]))
         count = int(kept.sum())
         if count >= n:
             share = None if drawn.log_weights is None else effective_share(drawn.log_weights)
@@ -240,13 +240,6 @@ def thinned(problem: Problem, n: int, *, seed: int, control: str | None = None) 
 
 def effective_share(log_weights: Array) -> float:
     """(Σw)² / (n Σw²), the share of the draws that the weighted set is worth."""
-    share = np.exp(log_weights - log_weights.max())
-    return float(share.sum() ** 2 / (len(share) * (share**2).sum()))
+    from ctinv.fibre.weights import effective_size  # here, as it brings torch
 
-
-def _kept(drawn: Drawn, seed: int) -> np.ndarray:
-    """(n,) which draws are kept, each with probability w over the largest w."""
-    if drawn.log_weights is None:
-        return np.ones(len(drawn.x), dtype=bool)
-    chance = np.random.default_rng([seed, 7]).random(len(drawn.x))
-    return np.asarray(np.log(chance) < drawn.log_weights - drawn.log_weights.max())
+    return effective_size(log_weights) / len(log_weights)

@@ -29,12 +29,15 @@ class Drawn:
     x: Array
     log_weights: Array | None = None
 
-    def thinned(self, *, seed: int) -> Array:
-        """(n', d) independent samples that all count alike: each is kept with probability w over the largest w."""
+    def kept(self, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """(n,) which samples are left if each is kept with probability w over the largest w: they all count alike."""
         if self.log_weights is None:
-            return self.x
-        chance = np.random.default_rng(seed).random(len(self.x))
-        return self.x[np.log(chance) < self.log_weights - self.log_weights.max()]
+            return np.ones(len(self.x), dtype=bool)
+        return np.asarray(np.log(rng.random(len(self.x))) < self.log_weights - self.log_weights.max())
+
+    def thinned(self, *, seed: int) -> Array:
+        """(n', d) independent samples that all count alike."""
+        return self.x[self.kept(np.random.default_rng(seed))]
 
 
 class Problem(Protocol):

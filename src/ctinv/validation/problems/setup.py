@@ -91,11 +91,7 @@ class Setup:
     def at(self, x: Array) -> Setup:
         """The same problem with another scan on the region, (d,) HU, for a Φ whose J is the same everywhere."""
         region = self.region
-        patch = torch.from_numpy(x).to(region.context.dtype).reshape(1, 1, *region.shape)
-        context = region.embed(patch)
-        with torch.inference_mode():
-            output = region.look(context).clone()
-        moved = replace(region, context=context, reference=output, reference_output=output)
+        moved = region.at(torch.from_numpy(x).reshape(1, 1, *region.shape))
         return replace(self, corrector=replace(self.corrector, region=moved))
 
     def believing(self, noise: DenseNoise, *, generator: bool) -> Setup:
