@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
 
 IMAGE_KEYWORDS = [
     "SamplesPerPixel",
@@ -23,6 +25,7 @@ IMAGE_KEYWORDS = [
     "HighBit",
     "PixelRepresentation",
     "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 ]
 _KEYWORDS = [
     "SOPClassUID",
@@ -39,6 +42,24 @@ _KEYWORDS = [
     "InstanceNumber",
     "TemporalPositionIdentifier",
     "TemporalPositionIndex",
+    "TemporalPositionTimeOffset",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "StackID",
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "SeriesDate",
+    "SeriesTime",
+    "ContentDate",
+    "ContentTime",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "StationName",
+    "FilterType",
+    "ContrastBolusAgent",
+    "CorrectedImage",
     "ConvolutionKernel",
     "KVP",
     "Exposure",
@@ -58,6 +79,10 @@ _KEYWORDS = [
     "Units",
     "EchoTime",
     "EffectiveEchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "InversionTimes",
+    "FlipAngle",
     "DiffusionBValue",
     "ModalityLUTSequence",
     "LossyImageCompression",
@@ -79,6 +104,12 @@ HEADER_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """The tag of a keyword; looked up once, since it is asked for in every slice."""
+    return Tag(keyword)
+
+
 class Fields:
     """Look a keyword up in the nested functional groups of a frame first, then in the file's own elements.
 
@@ -93,9 +124,10 @@ class Fields:
         self.problem = self.problem or problem
 
     def raw(self, keyword: str) -> Any:
+        tag = _tag(keyword)
         for layer in self.layers:
-            if keyword in layer:
-                value = layer[keyword].value
+            if tag in layer:
+                value = layer[tag].value
                 if value is not None and value != "":
                     return value
         return None
@@ -122,6 +154,8 @@ class Fields:
             value = self.raw(keyword)
             if value is None:
                 return ()
+            if isinstance(value, (bytes, bytearray)):  # the bytes of an unknown representation are no numbers
+                return None
             parts = (
                 [value]
                 if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__")
