@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from struct import pack
 
-from dicom_phantom import CANARY, Edit, Truth, raw_text, relabelled, slices, truth, write
+from dicom_phantom import CANARY, Edit, Truth, raw_text, relabelled, slices, truth, write, write_file
 from dicom_registry import Build, Case, add, case
 from pydicom import Dataset, Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -105,6 +105,17 @@ for _name, _change, _cause in _EITHER:
     add(Case(_name, THEME, "either", _bytes(_change), _cause))
     if _name in ("no preamble and no meta header", "labelled implicit, written explicit"):
         add(Case(f"{_name} in one", THEME, "either", _bytes(_change, 0), _cause))
+
+
+@case(THEME, "either", "DICOM|slice|missing")
+def _big_endian_without_meta_header_in_one(folder: Path) -> Truth:
+    """The outermost slice: left out in silence, the rest would be a regular series."""
+    write(slices(), folder)
+    last = slices()[5]
+    last.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    path = write_file(last, folder / "s001.dcm")
+    path.write_bytes(_no_meta(path.read_bytes()))
+    return truth()
 
 
 def _cut(keep: float) -> Change:

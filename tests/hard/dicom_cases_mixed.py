@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from dicom_cases_enhanced import item
+from dicom_cases_enhanced import enhanced, item
 from dicom_phantom import CANARY, STEP, Edit, Truth, phantom, raw_text, slices, store, truth, write
 from dicom_registry import Build, Case, add, case
 from pydicom import Dataset
@@ -120,7 +120,7 @@ for _name in ("kernel", "cardiac phase", "content time only", "slice thickness",
             THEME,
             "refuse",
             _between(*SPLITS[_name]),
-            "interleaved" if _name in CLOCKS else f"differ in {NAMES.get(_name, _name)}",
+            "run 2 times" if _name in CLOCKS else f"differ in {NAMES.get(_name, _name)}",
         )
     )
 for _name in ("patient", "study", "frame of reference", "kernel"):
@@ -136,9 +136,44 @@ for _name in ("patient", "study", "frame of reference", "kernel"):
     )
 
 
-@case(THEME, "refuse", "interleave|passes")
+@case(THEME, "refuse", "run 2 times")
 def _two_scans_half_a_step_apart_told_only_by_their_numbers(folder: Path) -> None:
     _between(lambda z, ds: None, lambda z, ds: None)(folder)
+
+
+@case(THEME, "refuse", "run 2 times")
+def _two_scans_half_a_step_apart_numbered_against_each_other(folder: Path) -> None:
+    first = slices()
+    for ds in first:
+        ds.InstanceNumber = 13 - ds.InstanceNumber
+    write(first, folder, prefix="a")
+    write(slices(phantom() + 9, origin=HALF), folder, prefix="b")
+
+
+@case(THEME, "refuse", "run 2 times")
+def _two_scans_half_a_step_apart_of_the_same_numbers(folder: Path) -> None:
+    write(slices(), folder, prefix="a")
+    write(slices(phantom() + 9, origin=HALF), folder, prefix="b")
+
+
+@case(THEME, "refuse", "run 2 times")
+def _two_scans_end_to_end_of_the_same_numbers(folder: Path) -> None:
+    write(slices(), folder, prefix="a")
+    write(slices(phantom() + 9, origin=(-30.0, 12.5, -101.0 + 6 * STEP)), folder, prefix="b")
+
+
+@case(THEME, "read", listed=[6])
+def _a_name_written_by_two_programs(folder: Path) -> Truth:
+    write(slices(edit=lambda z, ds: raw_text(ds, "PatientName", ("A^B", "a^B^^^")[z % 2])), folder)
+    return truth()
+
+
+@case(THEME, "refuse", "duplicate|same place")
+def _two_enhanced_files_of_one_UID(folder: Path) -> None:
+    write([enhanced()], folder, prefix="a")
+    other = enhanced(phantom() + 9)
+    other.SOPInstanceUID = other.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4.99"
+    write([other], folder, prefix="b")
 
 
 @case(THEME, "refuse", "duplicate")

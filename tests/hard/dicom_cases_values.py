@@ -21,6 +21,10 @@ def _text(keyword: str, text: str, where: int | None = None) -> Edit:
     return edit
 
 
+def _set(keyword: str, value: int) -> Edit:
+    return lambda z, ds: setattr(ds, keyword, value)
+
+
 def _signed(stored: int, *, extended: bool = True) -> Edit:
     def edit(z: int, ds: Dataset) -> None:
         ds.RescaleIntercept = "0"
@@ -111,6 +115,9 @@ for _name, _edit in (
     ("rescale type US", _text("RescaleType", "US")),
     ("rescale type in small letters", _text("RescaleType", "hu ")),
     ("technical facts nonsense", _text("KVP", "nan")),
+    ("padding value out of all range", _text("PixelPaddingValue", "1e300")),
+    ("high bit missing", lambda z, ds: delattr(ds, "HighBit")),
+    ("planar configuration of a grey image", _set("PlanarConfiguration", 1)),
     ("slope with exponent and blanks", _text("RescaleSlope", " 10.0E-1 ")),
 ):
     edited(THEME, "read", _name, _edit)
@@ -280,7 +287,7 @@ REFUSED: tuple[tuple[str, Edit, str], ...] = (
     ("bits allocated 64", _bits(64, 12, 11), "BitsAllocated"),
     ("bits allocated 1", _bits(1, 1, 0), "BitsAllocated"),
     ("high bit below bits stored", _bits(16, 12, 5), "HighBit"),
-    ("pixel representation 7", _text("PixelRepresentation", "7"), "PixelRepresentation"),
+    ("pixel representation 7", _set("PixelRepresentation", 7), "PixelRepresentation"),
     ("modality MR in a CT image", _text("Modality", "MR"), "Modality"),
     ("modality missing", _drop("Modality"), "Modality"),
     ("float pixels", _float_pixels, "floating|integer"),
@@ -288,10 +295,15 @@ REFUSED: tuple[tuple[str, Edit, str], ...] = (
     ("pixels too long in one", _only(_long), "header says"),
     ("pixels empty in one", _only(_empty), "no pixel data"),
     ("pixels missing", _drop("PixelData"), "no pixel data"),
-    ("rows 0", _text("Rows", "0"), "matrix"),
+    ("rows 0", _set("Rows", 0), "matrix"),
+    ("rows in words", _text("Rows", "40"), "Rows"),
+    ("rows beyond any matrix", lambda z, ds: ds.add_new("Rows", "UL", 10**9), "matrix"),
+    ("samples per pixel missing", _drop("SamplesPerPixel"), "SamplesPerPixel"),
+    ("photometric interpretation missing", _drop("PhotometricInterpretation"), "Photometric"),
+    ("pixel representation missing", _drop("PixelRepresentation"), "PixelRepresentation"),
     ("columns missing", _drop("Columns"), "Columns"),
-    ("frames 2000000", _text("NumberOfFrames", "2000000"), "frames"),
-    ("frames 0", _text("NumberOfFrames", "0"), "frames"),
+    ("frames 2000000", _text("NumberOfFrames", "2000000"), "NumberOfFrames|frames"),
+    ("frames 0", _text("NumberOfFrames", "0"), "NumberOfFrames|frames"),
 )
 for _name, _edit, _cause in REFUSED:
     edited(THEME, "refuse", _name, _edit, _cause)

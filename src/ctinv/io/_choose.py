@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from ctinv.io._geometry import median_step
 from ctinv.io._headers import Header, Scan
 from ctinv.io._passes import split_passes
 from ctinv.io._traits import CLOCKS, Moment, seconds_between
+
+MAX_SENTENCE = 200
+"""Characters of a refusal."""
 
 
 @dataclass
@@ -96,10 +99,12 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         chosen = [group for group in groups if uid == f"#{group.number}"]
     else:
         chosen = [group for group in groups if uid is None or group.uid == uid]
-    shown = dict(zip([group.number for group in groups], minutes_of(groups), strict=True))
+    minutes = minutes_of(groups)
+    apart = max((value for value in minutes if value is not None), default=0.0) >= 0.05
+    shown = {g.number: brief(g, value if apart else None) for g, value in zip(groups, minutes, strict=True)}
     if not chosen:
         raise SeriesError(
-            f"the folder does not hold the series asked for; it holds {_listing(groups, shown, 110)}."
+            _with_listing("the folder does not hold the series asked for; it holds ", shown.values(), ".")
         )
     stray = scan.strays.get(chosen[0].uid) if len(chosen) == 1 and chosen[0].uid else None
     if stray is not None:
@@ -109,29 +114,30 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         )
     if len(chosen) == 1:
         return chosen[0]
+    listed = [shown[group.number] for group in chosen]
     if len({group.uid for group in chosen}) > 1:
         raise SeriesError(
-            f"the folder holds {len(groups)} {scan.modality} series, {_listing(chosen, shown, 105)}; choose one by its "
-            "number or uid."
+            _with_listing(
+                f"the folder holds {len(groups)} {scan.modality} series, ",
+                listed,
+                "; choose one by its number or uid.",
+            )
         )
     for group in chosen:
         refuse_problems(group.headers)
-    what = _difference(chosen)[:40]
-    raise SeriesError(
-        f"one series mixes slices that differ in {what}: {_listing(chosen, shown, 75)}; choose one by its number."
-    )
+    start = f"one series mixes slices that differ in {_difference(chosen)[:50]}: "
+    raise SeriesError(_with_listing(start, listed, "; choose one by its number."))
 
 
-def _listing(groups: Sequence[Group], minutes: Mapping[int, float | None], room: int) -> str:
-    """As many groups as fit into this many characters, at least one, and how many more there are."""
-    shown: list[str] = []
-    for group in groups:
-        text = brief(group, minutes[group.number])
-        if shown and len("; ".join([*shown, text])) > room:
-            break
-        shown.append(text)
-    more = f" and {len(groups) - len(shown)} more" if len(shown) < len(groups) else ""
-    return "; ".join(shown) + more
+def _with_listing(start: str, listed: Iterable[str], end: str) -> str:
+    """A sentence with as many series as fit into it, and how many more there are."""
+    listed = list(listed)
+    for count in range(len(listed), 0, -1):
+        more = f" and {len(listed) - count} more" if count < len(listed) else ""
+        text = start + "; ".join(listed[:count]) + more + end
+        if len(text) <= MAX_SENTENCE:
+            return text
+    return f"{start}{len(listed)} in all{end}"
 
 
 def brief(group: Group, minutes: float | None) -> str:

@@ -179,12 +179,16 @@ class Fields:
         return np.full(count, np.nan)
 
     def integer(self, keyword: str, default: int | None = None) -> int:
-        numbers = self.numbers(keyword)
-        if numbers == () and default is not None:
+        """One whole number of a binary element or an integer string; decoders take no other text for one either."""
+        try:
+            value = self.raw(keyword)
+        except Exception:
+            value = ""
+        if value is None and default is not None:
             return default
-        if numbers and len(numbers) == 1 and numbers[0] == int(numbers[0]):
-            return int(numbers[0])
-        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}")
+        if isinstance(value, int) and abs(value) < 2**32:
+            return int(value)
+        self.fail(f"its {keyword} is {'missing' if value is None else 'invalid'}")
         return 0
 
     def optional(self, keyword: str) -> float | None:

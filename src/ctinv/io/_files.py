@@ -135,9 +135,11 @@ def media_class(path: Path) -> str:
 
 
 def _looks_bare(head: bytes) -> bool:
-    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element "
-    "number."""
-    return len(head) > 256 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
+    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element number."""
+    if len(head) <= 256:
+        return False
+    little = head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
+    return little or (head[:3] == b"\x00\x08\x00" and head[3] < 0x20)
 
 
 def _guess_syntax(dataset: Dataset) -> UID:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,9 +78,10 @@ def _drop_copies(ordered: list[Header], normal: NDArray[np.float64]) -> tuple[li
     """Leave out byte-identical copies of a slice; any other two slices at one place are refused."""
     kept: list[Header] = []
     dropped = 0
+    same_bytes = cache(_file_hash)
     for header in ordered:
         if kept and abs((header.position - kept[-1].position) @ normal) < SAME_PLACE_MM:
-            if header.frame != kept[-1].frame or _file_hash(header) != _file_hash(kept[-1]):
+            if header.frame != kept[-1].frame or same_bytes(header.path) != same_bytes(kept[-1].path):
                 raise SeriesError(
                     f"duplicate slices: {bare(kept[-1].path)} and {bare(header.path)} lie at the same place "
                     "but differ; keep one of them."
@@ -89,13 +92,13 @@ def _drop_copies(ordered: list[Header], normal: NDArray[np.float64]) -> tuple[li
     return kept, [f"{dropped} identical copies of slices were left out"] if dropped else []
 
 
-def _file_hash(header: Header) -> bytes:
+def _file_hash(path: Path) -> bytes:
     digest = hashlib.sha256()
     try:
-        for piece in chunks(header.path):
+        for piece in chunks(path):
             digest.update(piece)
     except OSError as error:
-        raise unreadable(header.path, error) from None
+        raise unreadable(path, error) from None
     return digest.digest()
 
 

@@ -229,8 +229,8 @@ def _header(
     if frames != per_frame:
         fields.fail("its number of frames does not agree with its frame headers")
     rows, columns = fields.integer("Rows"), fields.integer("Columns")
-    if min(rows, columns) < 1:
-        fields.fail("its image matrix is empty")
+    if not 1 <= min(rows, columns) <= max(rows, columns) < 2**16:
+        fields.fail("its image matrix is empty or larger than 65535")
     bits = check_samples(fields)
     position = fields.need("ImagePositionPatient", 3, "three finite numbers in mm are")
     if (np.abs(position) > 1e5).any():

@@ -42,20 +42,22 @@ def split_passes(headers: list[Header]) -> list[list[Header]]:
 def refuse_interleaved(ordered: Sequence[Header]) -> None:
     """Raise SeriesError where slices in order of place show a CT that was passed more than once in time or number.
 
-    Only a perfect comb counts, since slices may be numbered and reconstructed in any order. MR slices are often acquired
-    as a comb.
+    Only a perfect comb counts, or every number equally often, since slices may be numbered and reconstructed in any order.
+    MR slices are often acquired as a comb.
     """
     if ordered[0].unit != "HU":
         return
     numbers = [header.instance_number for header in ordered]
     keys: list[Sequence[float] | None] = [seconds_between(moments) for moments in _clocks(ordered)]
-    keys.append([float(n) for n in numbers if n is not None] if None not in numbers else None)
-    for key in keys:
+    own = None if None in numbers else np.array([float(n) for n in numbers if n is not None])
+    for key in (*keys, own):
         passes = _comb(np.array(key)) if key is not None else 1
+        if key is own and own is not None:
+            passes = max(passes, _repeats(own))
         if passes > 1:
             raise SeriesError(
-                f"the slices look like {passes} interleaved scans: their times or numbers make {passes} passes through the "
-                "volume; export each scan as a series of its own."
+                f"the slices look like {passes} scans, interleaved or end to end: their times or numbers run {passes} times;"
+                " export each scan as a series of its own."
             )
 
 
@@ -79,8 +81,17 @@ def _comb(key: NDArray[np.float64]) -> int:
     """How many passes with one stride an order makes through the slices; 1 where it is no such comb."""
     if len(np.unique(key)) < len(key):
         return 1
-    moves = np.diff(np.argsort(key))
+    order = np.argsort(key)
+    moves = np.diff(order)
     stride = int(np.abs(moves[0])) if len(moves) else 1
     if stride < 2 or len(key) < _LEAST * stride:
         return 1
-    return stride if int((moves == moves[0]).sum()) == len(moves) - (stride - 1) else 1
+    passes = np.split(order, np.flatnonzero(np.abs(moves) != stride) + 1)
+    one_way = all(len(np.unique(np.diff(run))) == 1 for run in passes if len(run) > 1)
+    return stride if len(passes) == stride and one_way else 1
+
+
+def _repeats(key: NDArray[np.float64]) -> int:
+    """How often every number occurs, where each occurs equally often and there are several; else 1."""
+    counts = np.unique(np.unique(key, return_counts=True)[1])
+    return int(counts[0]) if len(counts) == 1 and len(key) >= _LEAST * counts[0] else 1

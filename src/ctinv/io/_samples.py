@@ -7,7 +7,7 @@ from ctinv.io._fields import Fields
 
 def check_samples(fields: Fields) -> int:
     """Remember what forbids to decode the pixels; returns bits allocated."""
-    if fields.integer("SamplesPerPixel", 1) != 1:
+    if fields.integer("SamplesPerPixel") != 1:
         fields.fail("it is a colour image, not CT numbers")
     if fields.text("PhotometricInterpretation") not in {"MONOCHROME1", "MONOCHROME2"}:
         fields.fail("its PhotometricInterpretation is not MONOCHROME1 or MONOCHROME2")

@@ -22,7 +22,6 @@ CLOCKS = ("Acquisition", "Series", "Content")
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,6})?)?)?")
 _HASHED = {
-    "patient": ("PatientID", "PatientName"),
     "study": ("StudyInstanceUID",),
     "frame of reference": ("FrameOfReferenceUID",),
     "scanner": ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "StationName"),
@@ -51,6 +50,7 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
     """Named values that every slice of one volume shares; two slices that differ in one are of two scans."""
     image_type = fields.words("FrameType") or fields.words("ImageType")
     return (
+        ("patient", _digest([fields.text("PatientID"), _name(fields.text("PatientName"))])),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
         ("image matrix", (rows, columns)),
         ("image type", _digest([word.strip().upper() for word in image_type])),
@@ -62,6 +62,11 @@ def _rounded(fields: Fields, keyword: str) -> tuple[float, ...] | None:
     """Numbers to four digits, so that the same fact written by two programs stays one."""
     numbers = fields.numbers(keyword)
     return numbers and tuple(float(f"{number:.4g}") for number in numbers)
+
+
+def _name(text: str) -> str:
+    """A name without the separators and capitals in which programs differ."""
+    return " ".join(re.split(r"[\^=\s]+", text)).strip().casefold()
 
 
 def _digest(words: Sequence[str]) -> str:
