@@ -84,7 +84,9 @@ def _frames_shuffled_with_rescale_per_frame(folder: Path) -> Truth:
             RescaleSlope="1", RescaleIntercept=str(-1024 - 10 * z), RescaleType="HU"
         )
 
-    write([enhanced(hu + 10 * np.arange(6)[:, None, None], SHUFFLED, edit)], folder)
+    ds = enhanced(hu + 10 * np.arange(6)[:, None, None], SHUFFLED, edit)
+    del ds.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    write([ds], folder)
     return truth(hu)
 
 

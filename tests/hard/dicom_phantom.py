@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
@@ -152,11 +153,23 @@ def write_file(ds: Dataset, path: Path) -> Path:
             )
         else:
             ds.save_as(path, enforce_file_format=True)
+    if syntax == ExplicitVRLittleEndian:
+        path.write_bytes(_own_representations(ds, path.read_bytes()))
     return path
 
 
+def _own_representations(ds: Dataset, data: bytes) -> bytes:
+    """Give texts that pydicom would not write the representation that their element has by the standard."""
+    for element in ds:
+        own = dictionary_VR(element.tag) if dictionary_has_tag(element.tag) else element.VR
+        if element.VR == "LO" and own in {"DS", "IS", "CS", "SH", "DA", "TM", "UI", "PN", "AS"}:
+            tag = pack("<HH", element.tag.group, element.tag.element)
+            data = data.replace(tag + b"LO", tag + own.encode(), 1)
+    return data
+
+
 def raw_text(ds: Dataset, keyword: str, text: str) -> None:
-    """A number text that pydicom would not take, written under another VR."""
+    """A text that pydicom would not take; `write_file` gives it the element's own representation."""
     ds.add_new(keyword, "LO", text.split("\\"))
 
 
