@@ -199,6 +199,43 @@ def _JPEG_2000_stream_of_12_bits_under_16(folder: Path) -> Truth:
     return truth()
 
 
+@case(THEME, "read")
+def _JPEG_LS_stream_of_12_bits_under_16(folder: Path) -> Truth:
+    """Coders that look for the largest value write as many bits as it needs."""
+    made = compressed(JPEGLSLossless)
+    for ds in made:
+        ds.BitsStored, ds.HighBit = 16, 15
+    write(made, folder)
+    return truth()
+
+
+@case(THEME, "refuse", "12 bits")
+def _unsigned_stream_of_12_bits_under_16_signed(folder: Path) -> None:
+    """Nothing says which bit holds the sign."""
+    made = compressed(JPEGLSLossless)
+    for ds in made:
+        ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 15, 1
+    write(made, folder)
+
+
+@case(THEME, "read")
+def _fragments_padded_with_many_zeros(folder: Path) -> Truth:
+    made = compressed(JPEG2000Lossless)
+    for ds in made:
+        put_stream(ds, JPEG2000Lossless, stream_of(ds) + bytes(64))
+    write(made, folder)
+    return truth()
+
+
+@case(THEME, "read")
+def _an_empty_fragment_first(folder: Path) -> Truth:
+    made = compressed(JPEG2000Lossless)
+    for ds in made:
+        put_stream(ds, JPEG2000Lossless, b"", stream_of(ds))
+    write(made, folder)
+    return truth()
+
+
 @case(THEME, "either", "sign")
 def _JPEG_2000_signed_under_an_unsigned_header(folder: Path) -> Truth | None:
     made = compressed(JPEG2000Lossless, _signed_slices())

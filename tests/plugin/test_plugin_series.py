@@ -38,3 +38,29 @@ def test_one_series_needs_no_choice_and_a_series_that_is_not_there_is_refused(fo
     assert choices(folder / "a") == []
     with pytest.raises(SeriesError, match="does not hold the series asked for"):
         chosen_layer(folder, "#7: 3 slices")
+
+
+@pytest.mark.parametrize(("accepted", "layers"), [(True, 1), (False, 0)])
+def test_the_menu_entry_asks_which_series(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, accepted: bool, layers: int
+) -> None:
+    """The two dialogs are answered by the test; what is between and behind them is real."""
+    from napari.components import ViewerModel
+    from qtpy.QtWidgets import QFileDialog, QInputDialog
+
+    from napari_ctinv.open_folder import open_folder
+
+    asked: list[list[str]] = []
+
+    def answer(parent: object, title: str, label: str, items: list[str], *rest: object) -> tuple[str, bool]:
+        asked.append(items)
+        return items[1], accepted
+
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *words: str(folder))
+    monkeypatch.setattr(QInputDialog, "getItem", answer)
+    viewer = ViewerModel()
+    open_folder(viewer)
+    assert [len(items) for items in asked] == [2]
+    assert len(viewer.layers) == layers
+    if accepted:
+        assert viewer.layers[0].data.shape == make_volume().hu[:2].shape

@@ -14,6 +14,8 @@ from pydicom.encaps import parse_basic_offsets, parse_fragments
 
 from ctinv.errors import SeriesError
 
+_PICTURE_BITS = 8
+
 
 class StreamInfo(NamedTuple):
     """Matrix and samples of a JPEG 2000, JPEG-LS or JPEG stream; JPEG streams know no sign."""
@@ -47,13 +49,15 @@ def stream_info(stream: bytes) -> StreamInfo | None:
 def check_samples(info: StreamInfo, bits_stored: int, signed: bool, name: str) -> None:
     """Compare the samples of a stream with the header.
 
-    More bits than are stored are harmless, and the pattern of an unsigned stream is read with the sign of the header, as
-    coders without a sign need it. The other way round one of the two is wrong.
+    More bits than are stored are harmless, and so are fewer where no sign stands in the bits that lack, unless what is left
+    is a picture of 8 bits. The pattern of an unsigned stream is read with the sign of the header, as coders without a sign
+    need it; the other way round one of the two is wrong.
 
     Raises:
         SeriesError: Bits that should be there are not, or a signed stream stands under an unsigned header.
     """
-    if info.bits < bits_stored:
+    lacks = info.bits < bits_stored
+    if lacks and (info.bits <= _PICTURE_BITS or (signed and not info.signed)):
         raise SeriesError(
             f"the compressed pixels of {name} have {info.bits} bits where its header says {bits_stored}; export the series "
             "again."

@@ -186,7 +186,7 @@ def _check_stream(pixels: bytes, header: Header, syntax: UID, name: str) -> None
         )
     if info is not None:
         check_samples(info, header.bits_stored, header.signed, name)
-    if syntax != _RLE and b"\xff\xd9" not in stream[-16:]:
+    if syntax != _RLE and b"\xff\xd9" not in stream.rstrip(b"\0")[-16:]:
         raise SeriesError(
             f"the compressed pixels of {name} have no end marker: they are truncated; export the series "
             "again."
