@@ -345,17 +345,3 @@ def _a_series_packed_with_gzip(folder: Path) -> None:
     for path in list(folder.iterdir()):
         (folder / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-
-
-if os.geteuid() != 0:  # rights do not bind root
-
-    @case(THEME, "refuse", "rights|Permission")
-    def _a_slice_without_rights(folder: Path) -> None:
-        write(slices(), folder)
-        (folder / "s001.dcm").chmod(0)
-
-    @case(THEME, "refuse", "rights|Permission")
-    def _a_subfolder_without_rights(folder: Path) -> None:
-        write(slices()[:3], folder)
-        write(slices()[3:], folder / "rest")
-        (folder / "rest").chmod(0)

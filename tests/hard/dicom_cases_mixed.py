@@ -33,6 +33,7 @@ NAMES = {
     "temporal index": "time point",
     "last value of image type": "image type",
     "echo": "echo time",
+    "date of birth": "patient",
 }
 SPLITS: dict[str, tuple[Edit, Edit]] = {
     "kernel": (_set("ConvolutionKernel", "B30f"), _set("ConvolutionKernel", "B70f")),
@@ -61,6 +62,9 @@ SPLITS: dict[str, tuple[Edit, Edit]] = {
     "contrast agent": (_set("ContrastBolusAgent", ""), _set("ContrastBolusAgent", "ULTRAVIST 370")),
     "filter": (_set("FilterType", "HEAD"), _set("FilterType", "BODY")),
     "patient": (_set("PatientID", f"{CANARY}-7"), _set("PatientID", f"{CANARY}-8")),
+    "date of birth": (_set("PatientBirthDate", "19700101"), _set("PatientBirthDate", "19800101")),
+    "series description": (_set("SeriesDescription", "arterial"), _set("SeriesDescription", "venous")),
+    "patient position": (_set("PatientPosition", "HFS"), _set("PatientPosition", "FFS")),
     "study": (_set("StudyInstanceUID", "1.2.3"), _set("StudyInstanceUID", "1.2.99")),
     "frame of reference": (_set("FrameOfReferenceUID", "1.2.9"), _set("FrameOfReferenceUID", "1.2.90")),
 }
@@ -139,6 +143,11 @@ for _name in ("patient", "study", "frame of reference", "kernel"):
 @case(THEME, "refuse", "run 2 times")
 def _two_scans_half_a_step_apart_told_only_by_their_numbers(folder: Path) -> None:
     _between(lambda z, ds: None, lambda z, ds: None)(folder)
+
+
+@case(THEME, "refuse", "day apart", listed=[6])
+def _the_last_slice_of_a_scan_a_year_before(folder: Path) -> None:
+    write(slices(edit=lambda z, ds: raw_text(ds, "AcquisitionDate", f"{2020 - z // 5}0101")), folder)
 
 
 @case(THEME, "refuse", "run 2 times")

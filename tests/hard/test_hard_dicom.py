@@ -96,6 +96,20 @@ def test_listings_never_raise_and_count_true(run: Run) -> None:
     assert run.listings == {}
 
 
+@pytest.mark.slow
+def test_the_page_states_the_figures_of_this_run(run: Run) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "input.md").read_text(encoding="utf-8")
+    for name, judgements in (
+        *((theme, [j for j in run.ours if j.theme == theme]) for theme in THEMES),
+        ("all", run.ours),
+    ):
+        read = sum(j.outcome == "read" for j in judgements)
+        assert f"| {name} | {len(judgements)} | {read} | {len(judgements) - read} | 0 | 0 | 0 | 0 |" in page
+    wrong = sum(j.verdict is Verdict.WRONG for j in run.naive)
+    assert f"{wrong} of {len(run.naive)} silently wrong" in page
+    assert f"{figures(run.ours)['longest_sentence']} characters" in page
+
+
 # What the tutorial reader gets wrong without a word, and the judge must see.
 CONVICTED = (
     "oblique by 30 and 20 degrees",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ctinv.errors import SeriesError
 from ctinv.io._files import bare, chunks, unreadable
 from ctinv.io._headers import Header
-from ctinv.io._passes import SAME_PLACE_MM, refuse_interleaved
+from ctinv.io._passes import SAME_PLACE_MM, refuse_days, refuse_interleaved
 
 MAX_MM = 0.01
 """No voxel may lie farther from where its own slice puts it."""
@@ -57,6 +57,7 @@ def stack(headers: list[Header]) -> Stack:
         affine[:3, 0], affine[:3, 3] = _single_step(ordered[0], normal, notes), ordered[0].position
         return Stack(ordered, affine, 0.0, notes)
     affine[:3, 3], affine[:3, 0] = _regular_grid(np.array([h.position for h in ordered]), normal)
+    refuse_days(ordered)
     refuse_interleaved(ordered)
     _check_corners(ordered, affine, notes)
     numbers = [h.instance_number for h in ordered if h.instance_number is not None]

@@ -15,6 +15,7 @@ from ctinv.io._headers import Header
 from ctinv.io._traits import CLOCKS, Moment, seconds_between
 
 SAME_PLACE_MM = 1e-3
+_DAY = 86400.0
 _LEAST = 3
 """Slices that a pass must have before an order of numbers counts as a sign of it."""
 
@@ -37,6 +38,16 @@ def split_passes(headers: list[Header]) -> list[list[Header]]:
             rank = {k: r for place in places for r, k in enumerate(sorted(place, key=seconds.__getitem__))}
             return [[h for k, h in enumerate(headers) if rank[k] == part] for part in range(repeats)]
     return [headers]
+
+
+def refuse_days(headers: Sequence[Header]) -> None:
+    """Raise SeriesError where slices were acquired more than a day apart; a scan may run over midnight."""
+    seconds = seconds_between([header.moments[0] for header in headers])
+    if seconds is not None and max(seconds) - min(seconds) > _DAY:
+        raise SeriesError(
+            "slices of one series were acquired more than a day apart, so they are of several scans; export each scan as a "
+            "series of its own."
+        )
 
 
 def refuse_interleaved(ordered: Sequence[Header]) -> None:

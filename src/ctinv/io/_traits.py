@@ -21,9 +21,12 @@ Moment = tuple[int | None, float]
 CLOCKS = ("Acquisition", "Series", "Content")
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,6})?)?)?")
+_PATIENT = ("PatientID", "PatientBirthDate", "PatientSex")
 _HASHED = {
     "study": ("StudyInstanceUID",),
     "frame of reference": ("FrameOfReferenceUID",),
+    "series description": ("SeriesDescription",),
+    "patient position": ("PatientPosition",),
     "scanner": ("Manufacturer", "ManufacturerModelName", "DeviceSerialNumber", "StationName"),
     "reconstruction kernel": ("ConvolutionKernel",),
     "filter": ("FilterType",),
@@ -37,6 +40,7 @@ _NUMBERS = {
     "time point": ("TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalPositionTimeOffset"),
     "cardiac phase": ("NominalPercentageOfCardiacPhase",),
     "tube voltage": ("KVP",),
+    "field of view": ("ReconstructionDiameter",),
     "slice thickness": ("SliceThickness",),
     "echo time": ("EchoTime", "EffectiveEchoTime"),
     "echo number": ("EchoNumbers",),
@@ -50,7 +54,7 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
     """Named values that every slice of one volume shares; two slices that differ in one are of two scans."""
     image_type = fields.words("FrameType") or fields.words("ImageType")
     return (
-        ("patient", _digest([fields.text("PatientID"), _name(fields.text("PatientName"))])),
+        ("patient", _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in _PATIENT)])),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
         ("image matrix", (rows, columns)),
         ("image type", _digest([word.strip().upper() for word in image_type])),
