@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (
     "README.md",
     "docs/user_guide.md",
+    "docs/input.md",
     "docs/method.md",
     "docs/extending.md",
     "docs/decisions.md",

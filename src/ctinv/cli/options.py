@@ -20,7 +20,12 @@ Study = Annotated[
     typer.Argument(metavar="STUDY", help="Study folder that `ctinv sample` wrote, for example study.zarr."),
 ]
 Uid = Annotated[
-    str | None, typer.Option("--uid", help="SeriesInstanceUID to read, where a folder holds several.")
+    str | None,
+    typer.Option(
+        "--uid",
+        metavar="#N|UID",
+        help="Which series of a folder that holds several: its number in `ctinv info FOLDER`, or its SeriesInstanceUID.",
+    ),
 ]
 DenoiserName = Annotated[
     str,

@@ -55,7 +55,7 @@ def info(
     unit: Unit = None,
     as_json: AsJson = False,
 ) -> Outcome:
-    """Say what a scan, a study, a network or a generator is; nothing that identifies a patient is shown."""
+    """Say what a scan, a study, a network or a generator is, or which series a folder holds; no patient is shown."""
     from ctinv.cli.network import facts_for_people, is_network, load, network_facts
     from ctinv.generators.library import generator_facts, is_generator, read_entry
 
@@ -71,8 +71,12 @@ def info(
     title = f"{facts['kind']} {source.name}"
 
     def show(console: Any) -> None:
+        from ctinv.cli.folder import show_series
         from ctinv.cli.tables import flat, show_facts
 
+        if facts["kind"] == "folder":
+            show_series(console, f"{len(facts['series'])} series in {source.name}", facts["series"])
+            return
         plain = {name: value for name, value in facts.items() if name != "kind"}
         show_facts(console, title, facts_for_people(facts) if facts["kind"] == "denoiser" else flat(plain))
 
@@ -82,7 +86,11 @@ def info(
 def _facts(source: Path, uid: str | None, modality: str | None, unit: str | None) -> dict[str, Any]:
     if (source / "zarr.json").is_file():
         return {"kind": "study", **study_facts(source)}
+    from ctinv.cli.folder import several_series
     from ctinv.io import read
+
+    if uid is None and (series := several_series(source, modality)):
+        return {"kind": "folder", "series": series}
 
     return {"kind": "scan", **scan_facts(read(source, uid=uid, modality=modality, unit=unit))}
 

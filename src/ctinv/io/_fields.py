@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.tag import BaseTag, Tag
 
 IMAGE_KEYWORDS = [
     "SamplesPerPixel",
@@ -23,6 +25,7 @@ IMAGE_KEYWORDS = [
     "HighBit",
     "PixelRepresentation",
     "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
 ]
 _KEYWORDS = [
     "SOPClassUID",
@@ -34,11 +37,34 @@ _KEYWORDS = [
     "ImageType",
     "PatientID",
     "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientPosition",
+    "SeriesDescription",
+    "ReconstructionDiameter",
     "SeriesNumber",
     "AcquisitionNumber",
     "InstanceNumber",
     "TemporalPositionIdentifier",
     "TemporalPositionIndex",
+    "TemporalPositionTimeOffset",
+    "NominalPercentageOfCardiacPhase",
+    "TriggerTime",
+    "StackID",
+    "AcquisitionDateTime",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "SeriesDate",
+    "SeriesTime",
+    "ContentDate",
+    "ContentTime",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "DeviceSerialNumber",
+    "StationName",
+    "FilterType",
+    "ContrastBolusAgent",
+    "CorrectedImage",
     "ConvolutionKernel",
     "KVP",
     "Exposure",
@@ -58,6 +84,10 @@ _KEYWORDS = [
     "Units",
     "EchoTime",
     "EffectiveEchoTime",
+    "EchoNumbers",
+    "InversionTime",
+    "InversionTimes",
+    "FlipAngle",
     "DiffusionBValue",
     "ModalityLUTSequence",
     "LossyImageCompression",
@@ -79,6 +109,12 @@ HEADER_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """The tag of a keyword; looked up once, since it is asked for in every slice."""
+    return Tag(keyword)
+
+
 class Fields:
     """Look a keyword up in the nested functional groups of a frame first, then in the file's own elements.
 
@@ -93,9 +129,10 @@ class Fields:
         self.problem = self.problem or problem
 
     def raw(self, keyword: str) -> Any:
+        tag = _tag(keyword)
         for layer in self.layers:
-            if keyword in layer:
-                value = layer[keyword].value
+            if tag in layer:
+                value = layer[tag].value
                 if value is not None and value != "":
                     return value
         return None
@@ -122,6 +159,8 @@ class Fields:
             value = self.raw(keyword)
             if value is None:
                 return ()
+            if isinstance(value, (bytes, bytearray)):  # the bytes of an unknown representation are no numbers
+                return None
             parts = (
                 [value]
                 if isinstance(value, (str, int, float)) or not hasattr(value, "__iter__")
@@ -145,12 +184,16 @@ class Fields:
         return np.full(count, np.nan)
 
     def integer(self, keyword: str, default: int | None = None) -> int:
-        numbers = self.numbers(keyword)
-        if numbers == () and default is not None:
+        """One whole number of a binary element or an integer string; decoders take no other text for one either."""
+        try:
+            value = self.raw(keyword)
+        except Exception:
+            value = ""
+        if value is None and default is not None:
             return default
-        if numbers and len(numbers) == 1 and numbers[0] == int(numbers[0]):
-            return int(numbers[0])
-        self.fail(f"its {keyword} is {'missing' if numbers == () else 'invalid'}")
+        if isinstance(value, int) and abs(value) < 2**32:
+            return int(value)
+        self.fail(f"its {keyword} is {'missing' if value is None else 'invalid'}")
         return 0
 
     def optional(self, keyword: str) -> float | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
+from errno import ELOOP, ENOENT
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 from struct import unpack_from
 
 from pydicom import Dataset, dcmread
@@ -39,25 +41,55 @@ def bare(path: Path) -> str:
     return name if len(name) <= 40 else f"{name[:20]}…{name[-15:]}"
 
 
+def unreadable(path: Path, error: OSError) -> SeriesError:
+    """What to say of a file that the system does not give, also one that has gone since it was found."""
+    return SeriesError(
+        f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and rights."
+    )
+
+
 def regular_files(root: Path) -> list[Path]:
-    """All regular files below `root`, sorted; linked folders are not entered, so no loop can form.
+    """All regular files below `root`, sorted; raises as `files_and_dead_links`."""
+    return files_and_dead_links(root)[0]
+
+
+def files_and_dead_links(root: Path) -> tuple[list[Path], list[Path]]:
+    """All regular files below `root`, sorted, and links whose file is not there; pipes, sockets and devices are left out.
+
+    Linked folders are not entered, so no loop can form.
 
     Raises:
-        SeriesError: The folder does not exist, cannot be listed or holds far too many files.
+        SeriesError: The folder does not exist, a part of it cannot be listed or it holds far too many files.
     """
     if not root.is_dir():
         raise SeriesError(
             f"there is no folder {bare(root)!r}; give the folder of one DICOM series or one of its files."
         )
     found: list[Path] = []
-    for folder, subfolders, names in os.walk(root, followlinks=False):
+    dead: list[Path] = []
+    for folder, subfolders, names in os.walk(root, followlinks=False, onerror=_refuse_listing):
         subfolders.sort()
-        found += [path for name in sorted(names) if (path := Path(folder, name)).is_file()]
+        for path in (Path(folder, name) for name in sorted(names)):
+            try:
+                if S_ISREG(path.stat().st_mode):
+                    found.append(path)
+            except OSError as error:
+                if error.errno == ENOENT:
+                    dead.append(path)
+                elif error.errno != ELOOP:
+                    raise unreadable(path, error) from None
         if len(found) > MAX_FILES:
             raise SeriesError(
                 f"more than {MAX_FILES} files lie in this folder; give the folder of one DICOM series."
             )
-    return found
+    return found, dead
+
+
+def _refuse_listing(error: OSError) -> None:
+    """A folder that cannot be listed may hold slices."""
+    raise SeriesError(
+        f"a folder cannot be listed ({error.strerror or 'input/output error'}), so slices may be missing; check its rights."
+    )
 
 
 def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> Dataset:
@@ -103,9 +135,11 @@ def media_class(path: Path) -> str:
 
 
 def _looks_bare(head: bytes) -> bool:
-    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element "
-    "number."""
-    return len(head) > 256 and head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
+    """Whether a file without preamble starts like a DICOM data set: group 2 or 8 with a small element number."""
+    if len(head) <= 256:
+        return False
+    little = head[:2] in (b"\x02\x00", b"\x08\x00") and head[3] == 0 and head[2] < 0x20
+    return little or (head[:3] == b"\x00\x08\x00" and head[3] < 0x20)
 
 
 def _guess_syntax(dataset: Dataset) -> UID:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import SeriesError
-from ctinv.io._files import bare, chunks
+from ctinv.io._files import bare, chunks, unreadable
 from ctinv.io._headers import Header
+from ctinv.io._passes import SAME_PLACE_MM, refuse_days, refuse_interleaved
 
-# A step may differ from the others by 1 % or 0.01 mm, whichever is larger.
-RELATIVE, ABSOLUTE_MM = 0.01, 0.01
+MAX_MM = 0.01
+"""No voxel may lie farther from where its own slice puts it."""
+
+_TILT, _ROUNDING_MM = 0.01, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,19 +49,21 @@ def stack(headers: list[Header]) -> Stack:
     normal = np.cross(row, column)
     ordered = sorted(headers, key=lambda h: float(h.position @ normal))
     ordered, notes = _drop_copies(ordered, normal)
-    if len(ordered) == 1:
-        step, tilt = _single_step(ordered[0], normal, notes), 0.0
-    else:
-        step, tilt = _regular_step(np.array([h.position for h in ordered]), normal, notes)
     affine = np.eye(4)
     # PixelSpacing is (between rows, between columns): the row index moves along the column direction.
     rows_mm, columns_mm = np.mean([h.pixel_spacing for h in ordered], axis=0)
-    affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, column * rows_mm, row * columns_mm
-    affine[:3, 3] = ordered[0].position
-    numbers = [h.instance_number for h in ordered]
-    if all(n is not None for n in numbers) and set(np.abs(np.diff(np.array(numbers, dtype=np.int64)))) - {1}:
+    affine[:3, 1], affine[:3, 2] = column * rows_mm, row * columns_mm
+    if len(ordered) == 1:
+        affine[:3, 0], affine[:3, 3] = _single_step(ordered[0], normal, notes), ordered[0].position
+        return Stack(ordered, affine, 0.0, notes)
+    affine[:3, 3], affine[:3, 0] = _regular_grid(np.array([h.position for h in ordered]), normal)
+    refuse_days(ordered)
+    refuse_interleaved(ordered)
+    _check_corners(ordered, affine, notes)
+    numbers = [h.instance_number for h in ordered if h.instance_number is not None]
+    if len(numbers) == len(ordered) and set(np.abs(np.diff(np.array(numbers, dtype=np.int64)))) - {1}:
         notes.append("instance numbers do not follow the slice order; positions were used")
-    return Stack(ordered, affine, tilt, notes)
+    return Stack(ordered, affine, _tilt(affine[:3, 0], normal), notes)
 
 
 def median_step(headers: list[Header]) -> float:
@@ -72,9 +79,10 @@ def _drop_copies(ordered: list[Header], normal: NDArray[np.float64]) -> tuple[li
     """Leave out byte-identical copies of a slice; any other two slices at one place are refused."""
     kept: list[Header] = []
     dropped = 0
+    same_bytes = cache(_file_hash)
     for header in ordered:
-        if kept and abs((header.position - kept[-1].position) @ normal) < 1e-3:
-            if header.frame != kept[-1].frame or _file_hash(header) != _file_hash(kept[-1]):
+        if kept and abs((header.position - kept[-1].position) @ normal) < SAME_PLACE_MM:
+            if header.frame != kept[-1].frame or same_bytes(header.path) != same_bytes(kept[-1].path):
                 raise SeriesError(
                     f"duplicate slices: {bare(kept[-1].path)} and {bare(header.path)} lie at the same place "
                     "but differ; keep one of them."
@@ -85,10 +93,13 @@ def _drop_copies(ordered: list[Header], normal: NDArray[np.float64]) -> tuple[li
     return kept, [f"{dropped} identical copies of slices were left out"] if dropped else []
 
 
-def _file_hash(header: Header) -> bytes:
+def _file_hash(path: Path) -> bytes:
     digest = hashlib.sha256()
-    for piece in chunks(header.path):
-        digest.update(piece)
+    try:
+        for piece in chunks(path):
+            digest.update(piece)
+    except OSError as error:
+        raise unreadable(path, error) from None
     return digest.digest()
 
 
@@ -105,41 +116,73 @@ def _single_step(header: Header, normal: NDArray[np.float64], notes: list[str]) 
     return normal * size
 
 
-def _regular_step(
-    positions: NDArray[np.float64], normal: NDArray[np.float64], notes: list[str]
-) -> tuple[NDArray[np.float64], float]:
-    """The vector from slice to slice and the tilt in degrees."""
-    along = positions @ normal
-    steps = np.diff(along)
-    smallest = float(steps.min())
-    tolerance = max(RELATIVE * smallest, ABSOLUTE_MM)
-    if steps.max() - smallest > 2 * tolerance or np.abs(steps - np.median(steps)).max() > tolerance:
-        _refuse_steps(steps, smallest, tolerance)
-    step = (positions[-1] - positions[0]) / (len(positions) - 1)
-    grid = positions[0] + np.arange(len(positions))[:, None] * step
-    deviation = float(np.linalg.norm(positions - grid, axis=1).max())
-    if deviation > 2 * tolerance:
+def _regular_grid(
+    positions: NDArray[np.float64], normal: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """First position and step of the regular grid through slices in order; a least-squares one where texts were rounded.
+
+    Raises:
+        SeriesError: The slices lie on no grid.
+    """
+    index = np.arange(len(positions), dtype=np.float64)[:, None]
+    first, step = positions[0], (positions[-1] - positions[0]) / (len(positions) - 1)
+    off = positions - (first + index * step)
+    if np.abs(off).max() > _ROUNDING_MM:
+        centred = index - index.mean()
+        slope = (centred * off).sum(axis=0) / (centred**2).sum()
+        first, step = first + off.mean(axis=0) - index.mean() * slope, step + slope
+        off = positions - (first + index * step)
+    if np.linalg.norm(off, axis=1).max() <= MAX_MM + _ROUNDING_MM:
+        return first, step
+    if np.abs(off @ normal).max() > MAX_MM:
+        _refuse_steps(np.diff(positions @ normal))
+    raise SeriesError(
+        f"slices are displaced sideways by up to {np.linalg.norm(off, axis=1).max():.2f} mm from a regular stack (limit "
+        f"{MAX_MM} mm), so no single grid fits; export the series again."
+    )
+
+
+def _check_corners(ordered: list[Header], affine: NDArray[np.float64], notes: list[str]) -> None:
+    """Compare the corners of each slice by its own header with the grid of all.
+
+    Raises:
+        SeriesError: They lie more than `MAX_MM` apart, since orientation or pixel spacing change from slice to slice.
+    """
+    first = ordered[0]
+    outermost = np.array([[y, x] for y in (-0.5, first.rows - 0.5) for x in (-0.5, first.columns - 0.5)])
+    farthest = 0.0
+    for z, header in enumerate(ordered):
+        row, column = header.orientation[:3], header.orientation[3:]
+        own = np.stack([column * header.pixel_spacing[0], row * header.pixel_spacing[1]])
+        there = affine[:3, 3] + z * affine[:3, 0] + outermost @ affine[:3, 1:3].T
+        away = np.linalg.norm(header.position + outermost @ own - there, axis=1).max()
+        farthest = max(farthest, float(away))
+    if farthest > MAX_MM + _ROUNDING_MM:
         raise SeriesError(
-            f"slices are displaced by up to {deviation:.2f} mm from a regular stack, so no single grid "
-            "fits; export the series again."
+            f"the slices are turned or of other pixel spacing against one another: corners lie {farthest:.3f} mm apart "
+            f"(limit {MAX_MM} mm); export the series again."
         )
-    if deviation > ABSOLUTE_MM:
-        notes.append(f"slice positions deviate by up to {deviation:.3f} mm from the regular grid")
+    if farthest > MAX_MM / 10:
+        notes.append(f"slices lie up to {farthest:.3f} mm from the regular grid")
+
+
+def _tilt(step: NDArray[np.float64], normal: NDArray[np.float64]) -> float:
+    """Tilt of the gantry in degrees, 0 where the shear is too small to matter for anything but the place."""
     sideways = float(np.linalg.norm(step - (step @ normal) * normal))
-    tilted = sideways > max(RELATIVE * smallest, ABSOLUTE_MM)
-    return step, float(np.degrees(np.arctan2(sideways, step @ normal))) if tilted else 0.0
+    along = float(step @ normal)
+    return float(np.degrees(np.arctan2(sideways, along))) if sideways > _TILT * along else 0.0
 
 
-def _refuse_steps(steps: NDArray[np.float64], smallest: float, tolerance: float) -> None:
-    at = int(np.argmax(steps))
+def _refuse_steps(steps: NDArray[np.float64]) -> None:
+    at, smallest = int(np.argmax(steps)), float(steps.min())
     ratio = steps / smallest
-    whole = np.abs(ratio - np.round(ratio)) * smallest <= 2 * tolerance * np.round(ratio)
+    whole = np.abs(ratio - np.round(ratio)) * smallest <= 2 * MAX_MM * np.round(ratio)
     if whole.all() and np.round(ratio).min() == 1 and (np.round(ratio) > 1).sum() <= max(1, len(steps) // 2):
         raise SeriesError(
             f"a slice is missing: slices {at + 1} and {at + 2} are {steps[at]:.2f} mm apart, others "
             f"{smallest:.2f} mm; export the whole series again."
         )
     raise SeriesError(
-        f"uneven slice spacing: steps from {smallest:.2f} to {steps[at]:.2f} mm (limit 1 % or 0.01 mm); "
-        "give an evenly spaced reconstruction."
+        f"uneven slice spacing: steps from {smallest:.2f} to {steps[at]:.2f} mm, so slices lie more than {MAX_MM} mm off a "
+        "regular grid; give an evenly spaced reconstruction."
     )

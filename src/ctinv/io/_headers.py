@@ -5,24 +5,26 @@ Only allow-listed tags are read. What could tell two patients or studies apart i
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from ctinv.errors import SeriesError
 from ctinv.io._fields import (
     HEADER_TAGS,
     Fields,
 )
-from ctinv.io._files import NotDicom, bare, media_class, open_dataset, regular_files
+from ctinv.io._files import NotDicom, bare, files_and_dead_links, media_class, open_dataset, unreadable
+from ctinv.io._frames import frame_layers
+from ctinv.io._samples import check_samples, padding_of
 from ctinv.io._technique import acquisition_of
+from ctinv.io._traits import Moment, Traits, moments_of, traits_of, trigger_of
 from ctinv.io._values import VALUES
 from ctinv.volume import Acquisition
 
@@ -37,6 +39,9 @@ _CAPTURE, _REPORT, _DIRECTORY = (
     "1.2.840.10008.5.1.4.1.1.88.",
     "1.2.840.10008.1.3.10",
 )
+_CUT, _TORN = "cut off in its header", "of another class in its data set than in its meta header"
+_DAMAGED = {_CUT, _TORN}
+_LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +50,10 @@ class Header:
 
     Attributes:
         traits: Named values every slice of one volume shares; kinds of identity only as hashes.
+        moments: When it was taken by each of `_traits.CLOCKS`; only their differences may leave the reader.
+        trigger: Delay after the trigger of a gated scan.
+        placeless: It states neither position nor orientation.
+        padding: Lowest and highest stored value that pads.
         problem: The first thing that forbids to use this slice, as the end of a sentence.
     """
 
@@ -53,17 +62,22 @@ class Header:
     frames: int
     series_uid: str
     instance_uid: str
-    traits: tuple[tuple[str, Any], ...]
+    traits: Traits
+    moments: tuple[Moment | None, ...]
+    trigger: Moment | None
     rows: int
     columns: int
     bits_allocated: int
+    bits_stored: int
+    signed: bool
+    placeless: bool
     position: NDArray[np.float64]
     orientation: NDArray[np.float64]
     pixel_spacing: NDArray[np.float64]
     slope: float
     intercept: float
     slice_step: float | None
-    padding: int | None
+    padding: tuple[int, int] | None
     instance_number: int | None
     lossy: bool
     rescale_type: str
@@ -74,13 +88,20 @@ class Header:
 
 @dataclass
 class Scan:
-    """Everything found in a folder: slice headers of one modality in file order, what was skipped by kind, damaged "
-    "files."""
+    """Everything found in a folder.
+
+    Attributes:
+        headers: One per slice of the modality, in file order.
+        skipped: Files that were skipped, by kind.
+        damaged: Files that claim to be of the modality, with what is wrong with each.
+        strays: One image of another kind for each series UID.
+    """
 
     modality: str = "CT"
     headers: list[Header] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-    damaged: list[Path] = field(default_factory=list)
+    damaged: list[tuple[Path, str]] = field(default_factory=list)
+    strays: dict[str, Path] = field(default_factory=dict)
 
 
 def scan_folder(root: Path, modality: str | None = None) -> Scan:
@@ -90,7 +111,17 @@ def scan_folder(root: Path, modality: str | None = None) -> Scan:
         root: The folder.
         modality: What is looked for; by default CT, and where there is none the one other modality that the files state.
     """
-    return scan_files(list(regular_files(root)), modality)
+    files, dead = files_and_dead_links(root)
+    result = scan_files(files, modality)
+    kinds = {header.path.suffix.lower() for header in result.headers}
+    for link in dead:
+        if link.suffix.lower() in kinds:
+            raise SeriesError(
+                f"{bare(link)} is a link to a file that is not there, so a slice may be missing; fetch the file or remove "
+                "the link."
+            )
+        result.skipped["links to nothing"] += 1
+    return result
 
 
 def scan_files(paths: Sequence[Path], modality: str | None = None) -> Scan:
@@ -106,7 +137,21 @@ def _scan(paths: Sequence[Path], modality: str) -> Scan:
     result = Scan(modality)
     for path in paths:
         scan_file(path, result)
+    _leave_out_pages(result)
     return result
+
+
+def _leave_out_pages(result: Scan) -> None:
+    """Count whole series without any place, such as dose reports, as skipped beside series that have one.
+
+    A slice that lost its place shares its series with others that did not, and stays.
+    """
+    placed = {header.series_uid for header in result.headers if not header.placeless}
+    if not placed:
+        return
+    pages = [header for header in result.headers if header.series_uid not in placed]
+    result.skipped.update({"images without a place": len(pages)} if pages else {})
+    result.headers = [header for header in result.headers if header.series_uid in placed]
 
 
 def scan_file(path: Path, result: Scan) -> None:
@@ -116,39 +161,38 @@ def scan_file(path: Path, result: Scan) -> None:
         kind = _kind(dataset, media_class(path), result.modality)
         if kind is None:
             result.headers += _headers(path, dataset, result.modality)
-        elif kind == "damaged":
-            result.damaged.append(path)
+        elif kind in _DAMAGED:
+            result.damaged.append((path, kind))
         else:
             result.skipped[kind] += 1
+            if kind.endswith(" images"):
+                result.strays.setdefault(Fields([dataset]).text("SeriesInstanceUID"), path)
     except NotDicom:
         result.skipped["non-DICOM files"] += 1
     except SeriesError:
         raise
     except OSError as error:
-        raise SeriesError(
-            f"{bare(path)} cannot be read ({error.strerror or 'input/output error'}); check the disk and "
-            "rights."
-        ) from None
+        raise unreadable(path, error) from None
     except Exception:
         if media_class(path) in CLASSES[result.modality]:
-            result.damaged.append(path)
+            result.damaged.append((path, _CUT))
         else:
             result.skipped["unreadable files"] += 1
 
 
 def _kind(dataset: Dataset, media: str, modality: str) -> str | None:
-    """Why a DICOM file is no slice of the modality; None if it is one, "damaged" if it is one cut off in its header."""
+    """Why a DICOM file is no slice of the modality; None if it is one, of `_DAMAGED` if it claims to be one."""
     fields = Fields([dataset])
     sop_class = fields.text("SOPClassUID") or media
     if sop_class == _DIRECTORY:
         return "DICOMDIR files"
-    if sop_class.startswith(_CAPTURE):
+    if sop_class == _CAPTURE or sop_class.startswith(f"{_CAPTURE}."):
         return "screen captures"
     if sop_class.startswith(_REPORT):
         return "reports"
     wanted = CLASSES[modality]
     if sop_class not in wanted and media in wanted:
-        return "damaged"
+        return _TORN if sop_class else _CUT
     if sop_class not in wanted and not (sop_class == "" and fields.text("Modality") == modality):
         other = next((name for name, classes in CLASSES.items() if sop_class in classes), None)
         if other is not None:
@@ -160,29 +204,20 @@ def _kind(dataset: Dataset, media: str, modality: str) -> str | None:
     if image_type & {"SCREEN SAVE", "SCREENSHOT", "SCREEN_SAVE"}:
         return "screen captures"
     # Anonymised series can lack their UID and still be whole; a file without a matrix ended in its header.
-    return None if fields.text("Rows") else "damaged"
+    return None if fields.text("Rows") else _CUT
 
 
 def _headers(path: Path, dataset: Dataset, modality: str) -> list[Header]:
     """One header per frame; a classic file has one."""
     frames = Fields([dataset]).integer("NumberOfFrames", 1)
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
-    if not per_frame:
-        header = _header(path, None, frames, [dataset], modality)
-        return [header]
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    common = [layer for item in shared for layer in _nested(item)]
-    headers = []
-    for index, item in enumerate(per_frame):
-        layers = [*_nested(item), *common, dataset]
-        if "LOCALIZER" not in Fields(layers).words("FrameType"):
-            headers.append(_header(path, index, frames, layers, modality, per_frame=len(per_frame)))
-    return headers
-
-
-def _nested(item: Dataset) -> list[Dataset]:
-    """First items of the functional groups in one item."""
-    return [element.value[0] for element in item if element.VR == "SQ" and element.value]
+    layers = frame_layers(dataset)
+    if not layers:
+        return [_header(path, None, frames, [dataset], modality)]
+    return [
+        _header(path, index, frames, found, modality, per_frame=len(layers))
+        for index, found in enumerate(layers)
+        if "LOCALIZER" not in Fields(found).words("FrameType")
+    ]
 
 
 def _header(
@@ -194,12 +229,13 @@ def _header(
     if frames != per_frame:
         fields.fail("its number of frames does not agree with its frame headers")
     rows, columns = fields.integer("Rows"), fields.integer("Columns")
-    if min(rows, columns) < 1:
-        fields.fail("its image matrix is empty")
-    bits = _check_pixels(fields)
+    if not 1 <= min(rows, columns) <= max(rows, columns) < 2**16:
+        fields.fail("its image matrix is empty or larger than 65535")
+    bits = check_samples(fields)
     position = fields.need("ImagePositionPatient", 3, "three finite numbers in mm are")
     if (np.abs(position) > 1e5).any():
         fields.fail("its ImagePositionPatient lies more than 100 m away")
+    placeless = not any(fields.text(f"Image{word}Patient") for word in ("Position", "Orientation"))
     orientation = fields.need("ImageOrientationPatient", 6, "two orthonormal directions are")
     _check_orientation(fields, orientation)
     spacing = fields.need("PixelSpacing", 2, "two positive numbers in mm are")
@@ -213,19 +249,24 @@ def _header(
         frames=frames,
         series_uid=fields.text("SeriesInstanceUID"),
         instance_uid=fields.text("SOPInstanceUID"),
-        traits=_traits(fields, rows, columns),
+        traits=traits_of(fields, rows, columns),
+        moments=moments_of(fields),
+        trigger=trigger_of(fields),
         rows=rows,
         columns=columns,
         bits_allocated=bits,
+        bits_stored=fields.integer("BitsStored"),
+        signed=fields.text("PixelRepresentation") == "1",
+        placeless=placeless,
         position=position,
         orientation=orientation,
         pixel_spacing=spacing,
         slope=slope,
         intercept=intercept,
         slice_step=fields.optional("SpacingBetweenSlices"),
-        padding=_padding(fields, bits),
-        instance_number=int(number[0]) if number else None,
-        lossy=fields.text("LossyImageCompression") == "01",
+        padding=padding_of(fields, bits),
+        instance_number=int(number[0]) if number and frame is None and abs(number[0]) < 2**53 else None,
+        lossy=fields.text("LossyImageCompression") == "01" or _syntax(layers[-1]) in _LOSSY,
         rescale_type=fields.text("RescaleType").upper(),
         unit=unit,
         acquisition=acquisition_of(fields),
@@ -233,60 +274,12 @@ def _header(
     )
 
 
-def _check_pixels(fields: Fields) -> int:
-    """Remember what forbids to decode the pixels; returns bits allocated."""
-    if fields.integer("SamplesPerPixel", 1) != 1:
-        fields.fail("it is a colour image, not CT numbers")
-    if fields.text("PhotometricInterpretation") not in {"MONOCHROME1", "MONOCHROME2"}:
-        fields.fail("its PhotometricInterpretation is not MONOCHROME1 or MONOCHROME2")
-    allocated, stored = fields.integer("BitsAllocated"), fields.integer("BitsStored")
-    if allocated not in (8, 16, 32):
-        fields.fail("its BitsAllocated is not 8, 16 or 32")
-    elif not 1 <= stored <= allocated:
-        fields.fail("its BitsStored is not between 1 and BitsAllocated")
-    elif fields.integer("HighBit", stored - 1) != stored - 1:
-        fields.fail("its HighBit does not fit its BitsStored")
-    if fields.integer("PixelRepresentation") not in (0, 1):
-        fields.fail("its PixelRepresentation is neither 0 nor 1")
-    return allocated
-
-
 def _check_orientation(fields: Fields, orientation: NDArray[np.float64]) -> None:
     row, column = orientation[:3], orientation[3:]
     errors = abs(row @ row - 1), abs(column @ column - 1), abs(row @ column)
-    if not max(errors) < 2e-3:
+    if not max(errors) < 1e-4:
         fields.fail("its ImageOrientationPatient is not two orthonormal directions")
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-
-
-def _traits(fields: Fields, rows: int, columns: int) -> tuple[tuple[str, Any], ...]:
-    acquisition = fields.text("FrameAcquisitionNumber") or fields.text("AcquisitionNumber")
-    times = fields.text("TemporalPositionIdentifier"), fields.text("TemporalPositionIndex")
-    image_type = fields.words("FrameType") or fields.words("ImageType")
-    return (
-        ("patient", _digest(fields.text("PatientID") + "\0" + fields.text("PatientName"))),
-        ("study", _digest(fields.text("StudyInstanceUID"))),
-        ("frame of reference", _digest(fields.text("FrameOfReferenceUID"))),
-        ("image matrix", (rows, columns)),
-        ("reconstruction kernel", _digest(repr(fields.words("ConvolutionKernel")))),
-        ("acquisition number", acquisition),
-        ("time point", times),
-        ("tube voltage", fields.numbers("KVP")),
-        ("image type", _digest(repr(image_type[:3]))),
-        ("echo time", fields.numbers("EchoTime") or fields.numbers("EffectiveEchoTime")),
-        ("diffusion weighting", fields.numbers("DiffusionBValue")),
-    )
-
-
-def _padding(fields: Fields, bits: int) -> int | None:
-    """Padding as a stored value; scanners write negative ones as unsigned numbers."""
-    numbers = fields.numbers("PixelPaddingValue")
-    if not numbers or bits < 1:
-        return None
-    value = int(numbers[0]) % 2**bits
-    return (
-        value - 2**bits if fields.text("PixelRepresentation") == "1" and value >= 2 ** (bits - 1) else value
-    )
+def _syntax(dataset: Dataset) -> str:
+    return str(dataset.file_meta.TransferSyntaxUID)

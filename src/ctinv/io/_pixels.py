@@ -7,7 +7,6 @@ before it is allocated, the size inside a compressed stream against the header, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from struct import unpack_from
 from typing import Any
 
 import numpy as np
@@ -18,9 +17,10 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from ctinv.errors import SeriesError
+from ctinv.io._codestream import check_fragments, check_samples, stream_info
 from ctinv.io._decode import CodecUnavailable, decode_frame
 from ctinv.io._fields import IMAGE_KEYWORDS, tags_of
-from ctinv.io._files import bare, open_dataset
+from ctinv.io._files import bare, open_dataset, unreadable
 from ctinv.io._headers import Header
 
 # No lossless coder packs CT better than this; a larger claim is a bomb or a damaged header.
@@ -39,14 +39,26 @@ _DECODING = (
     "HighBit",
     "PixelRepresentation",
 )
-_TAGS = tags_of([*IMAGE_KEYWORDS, "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"])
+_TAGS = tags_of(
+    [
+        *IMAGE_KEYWORDS,
+        "PixelData",
+        "FloatPixelData",
+        "DoubleFloatPixelData",
+        "ExtendedOffsetTable",
+        "ExtendedOffsetTableLengths",
+    ]
+)
 
 
 def check_claims(headers: Sequence[Header]) -> None:
     """Refuse a file that claims more pixels than its bytes could hold, before anything is decoded."""
     for header in headers:
         claimed = header.rows * header.columns * header.frames * header.bits_allocated // 8
-        size = header.path.stat().st_size
+        try:
+            size = header.path.stat().st_size
+        except OSError as error:
+            raise unreadable(header.path, error) from None
         if claimed > size * MAX_RATIO:
             raise SeriesError(
                 f"{bare(header.path)} claims {claimed / 2**20:.0f} MB of pixels in a file of "
@@ -68,12 +80,32 @@ def slices(headers: Sequence[Header]) -> Iterator[tuple[int, NDArray[Any]]]:
             dataset = open_dataset(path, _TAGS, pixels=True)
         except SeriesError:
             raise
+        except OSError as error:
+            raise unreadable(path, error) from None
         except Exception:
             raise SeriesError(
                 f"{bare(path)} is truncated or damaged and cannot be read; export the series again."
             ) from None
+        _check_frames(dataset, headers[indices[0]])
         for index in indices:
             yield index, _decode(dataset, headers[index])
+
+
+def _check_frames(dataset: Dataset, header: Header) -> None:
+    """Compare the fragments of several compressed frames with their number."""
+    if header.frames < 2:
+        return
+    try:
+        if dataset["PixelData"].is_undefined_length:
+            check_fragments(dataset, header.frames, bare(header.path))
+    except KeyError:  # said where the pixels are taken
+        return
+    except SeriesError:
+        raise
+    except Exception:
+        raise SeriesError(
+            f"the compressed pixels of {bare(header.path)} are truncated or damaged; export the series again."
+        ) from None
 
 
 def _decode(dataset: Dataset, header: Header) -> NDArray[Any]:
@@ -109,6 +141,10 @@ def _pixel_bytes(dataset: Dataset, name: str) -> bytes:
         stream = dataset["PixelData"].value
     except Exception:
         stream = None
+    if stream is None and any(word in dataset for word in ("FloatPixelData", "DoubleFloatPixelData")):
+        raise SeriesError(
+            f"{name} holds floating point pixels, which no CT image has; export it as integers."
+        )
     if not isinstance(stream, bytes) or not stream:
         raise SeriesError(f"{name} holds no pixel data, it is truncated or empty; export the series again.")
     return stream
@@ -156,37 +192,21 @@ def _checked(pixels: bytes, header: Header, syntax: UID, name: str) -> bytes:
         raise SeriesError(
             f"the compressed pixels of {name} are truncated or damaged; export the series again."
         ) from None
-    size = _stream_size(stream) if syntax != _RLE else None
-    if one_frame > len(stream) * limit or (size is not None and size != (header.rows, header.columns)):
+    info = stream_info(stream) if syntax != _RLE else None
+    size_fits = syntax == _RLE or (info is not None and info[:2] == (header.rows, header.columns))
+    if one_frame > len(stream) * limit or not size_fits:
         raise SeriesError(
             f"the compressed pixels of {name} do not fit its {header.rows} x {header.columns} header; it is "
             "damaged."
         )
-    if syntax != _RLE and b"\xff\xd9" not in stream[-16:]:
+    if info is not None:
+        check_samples(info, header.bits_stored, header.signed, name)
+    if syntax != _RLE and b"\xff\xd9" not in stream.rstrip(b"\0")[-16:]:
         raise SeriesError(
             f"the compressed pixels of {name} have no end marker: they are truncated; export the series "
             "again."
         )
     return stream
-
-
-def _stream_size(stream: bytes) -> tuple[int, int] | None:
-    """Rows and columns inside a JPEG 2000, JPEG-LS or JPEG stream; (0, 0) if they cannot be found."""
-    at = stream.find(b"\xff\x4f\xff\x51")
-    if 0 <= at < 1024 and len(stream) >= at + 24:
-        x1, y1, x0, y0 = unpack_from(">4I", stream, at + 8)
-        return y1 - y0, x1 - x0
-    at = 2
-    while at + 9 <= len(stream) and stream[at] == 0xFF:
-        marker = stream[at + 1]
-        if marker == 0xFF:
-            at += 1
-            continue
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            rows, columns = unpack_from(">2H", stream, at + 5)
-            return rows, columns
-        at += 2 + unpack_from(">H", stream, at + 2)[0]
-    return 0, 0
 
 
 def stored_to_hu(stored: NDArray[Any], header: Header, out: NDArray[np.float32]) -> None:
@@ -195,8 +215,8 @@ def stored_to_hu(stored: NDArray[Any], header: Header, out: NDArray[np.float32])
     Raises:
         SeriesError: The result is not finite, or beyond any CT number where it is one.
     """
-    np.multiply(stored, np.float32(header.slope), out=out, dtype=np.float32, casting="unsafe")
-    out += np.float32(header.intercept)
+    # In double precision, so that each value is the float32 next to the exact one.
+    out[...] = stored * np.float64(header.slope) + header.intercept
     low, high = float(out.min()), float(out.max())
     if header.unit != "HU":
         if not np.isfinite([low, high]).all():

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,7 +21,7 @@ import numpy as np
 
 from ctinv.errors import SeriesError
 from ctinv.io import _pixels, check_budget, voxel_uid
-from ctinv.io._choose import Group, choose, group_slices, refuse_problems, skipped_text
+from ctinv.io._choose import Group, choose, group_slices, minutes_of, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
 from ctinv.io._headers import Header, Scan, scan_files, scan_folder
@@ -39,6 +40,8 @@ class SeriesInfo:
         spacing: Distance of slices, rows and columns in mm, NaN where unknown.
         matrix: Rows and columns.
         kernel: Reconstruction kernel, or None.
+        minutes: Minutes from the earliest series of the folder to this one, by acquisition time where it is stated, else by
+            series or content time; None where there is none. The moment itself is identity and is not kept.
         warnings: What speaks against reading it, in plain words; empty if nothing was seen in the headers.
     """
 
@@ -48,10 +51,19 @@ class SeriesInfo:
     spacing: tuple[float, float, float]
     matrix: tuple[int, int]
     kernel: str | None
+    minutes: float | None
     warnings: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"#{self.number}: {self.slices} slices, {self.spacing[0]:.2f} mm"
+        """``#1: 133 slices, 512 x 512, 2.50 mm, B30f, +3.2 min; what speaks against it``."""
+        parts = [
+            f"#{self.number}: {self.slices} slice{'s' * (self.slices > 1)}",
+            f"{self.matrix[0]} x {self.matrix[1]}",
+        ]
+        parts += [f"{self.spacing[0]:.2f} mm"] if isfinite(self.spacing[0]) else []
+        parts += [self.kernel] if self.kernel else []
+        parts += [f"+{self.minutes:.1f} min"] if self.minutes is not None else []
+        return ", ".join(parts) + "".join(f"; {warning}" for warning in self.warnings[:1])
 
 
 def read_series(
@@ -93,15 +105,26 @@ def read_series(
         return _read(group, scan, siblings, memory_budget, resample)
 
 
-def list_series(folder: str | Path) -> list[SeriesInfo]:
+def list_series(folder: str | Path, *, modality: str | None = None) -> list[SeriesInfo]:
     """List the series that `read_series` would choose from; series that mix scans are listed in their parts.
 
+    Args:
+        folder: A folder, or a file in it.
+        modality: What is looked for, as in `read_series`.
+
     Raises:
-        SeriesError: There is no such folder.
+        InputError: There is no such modality.
+        SeriesError: There is no such folder, or a file in it cannot be opened.
     """
+    if modality is not None:
+        check_modality(modality)
     root = Path(folder)
     with quiet():
-        return [_info(group) for group in group_slices(scan_folder(root.parent if root.is_file() else root))]
+        scan = scan_folder(root.parent if root.is_file() else root, modality)
+        groups = group_slices(scan)
+        return [
+            _info(group, scan, minutes) for group, minutes in zip(groups, minutes_of(groups), strict=True)
+        ]
 
 
 def _uid_of_file(path: Path, scan: Scan) -> str:
@@ -113,34 +136,39 @@ def _uid_of_file(path: Path, scan: Scan) -> str:
     return scan.headers[0].series_uid
 
 
-def _info(group: Group) -> SeriesInfo:
-    first = group.headers[0]
+def _info(group: Group, scan: Scan, minutes: float | None) -> SeriesInfo:
+    first, slices = group.headers[0], len(group.headers)
     warnings = list(dict.fromkeys(h.problem for h in group.headers if h.problem))
     step = float("nan")
     if not warnings:
         step = median_step(group.headers)
         try:
-            tilt = stack(group.headers).tilt_deg
-            warnings += [f"the gantry was tilted by {tilt:.1f} degrees"] if tilt else []
+            ordered = stack(group.headers)
+            step, slices = median_step(ordered.headers), len(ordered.headers)
+            warnings += (
+                [f"the gantry was tilted by {ordered.tilt_deg:.1f} degrees"] if ordered.tilt_deg else []
+            )
         except SeriesError as error:
             warnings.append(str(error))
+    warnings += [f"{len(scan.damaged)} damaged files in the folder may belong to it"] if scan.damaged else []
     rows_mm, columns_mm = (float(v) for v in first.pixel_spacing)
     return SeriesInfo(
         number=group.number,
         uid=group.uid,
-        slices=len(group.headers),
+        slices=slices,
         spacing=(step, rows_mm, columns_mm),
         matrix=(first.rows, first.columns),
         kernel=first.acquisition.kernel,
+        minutes=minutes,
         warnings=tuple(warnings),
     )
 
 
 def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
     refuse_problems(group.headers)
+    _pixels.check_claims(group.headers)
     claims = {header.path: header.rows * header.columns * header.frames for header in group.headers}
     check_budget(sum(claims.values()), budget)
-    _pixels.check_claims(group.headers)
     ordered = stack(group.headers)
     if ordered.tilt_deg and not resample:
         raise SeriesError(
@@ -172,7 +200,8 @@ def _voxels(ordered: Stack) -> tuple[Any, int]:
         header = ordered.headers[index]
         _pixels.stored_to_hu(stored, header, hu[index])
         if header.padding is not None:
-            padded += int(np.count_nonzero(stored == header.padding))
+            low, high = header.padding
+            padded += int(np.count_nonzero((stored >= low) & (stored <= high)))
     return hu, padded
 
 
@@ -180,7 +209,9 @@ def _volume_uid(group: Group, siblings: bool) -> str:
     """The series UID; a part of a mixed series gets a suffix, so that two parts never pass for one."""
     if not siblings or not group.uid:
         return group.uid
-    return f"{group.uid}+{hashlib.sha256(repr(group.headers[0].traits).encode()).hexdigest()[:8]}"
+    first = group.headers[0]
+    part = repr(first.traits) + (min(h.instance_uid for h in group.headers) if group.passes > 1 else "")
+    return f"{group.uid}+{hashlib.sha256(part.encode()).hexdigest()[:8]}"
 
 
 def _unit(headers: Sequence[Header]) -> str:
