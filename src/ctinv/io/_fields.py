@@ -1,4 +1,4 @@
-"""Allow-listed DICOM elements and how their values are taken: strictly as numbers, or not at all."""
+"""How the values of allow-listed DICOM elements are taken: strictly as numbers, or not at all."""
 
 from __future__ import annotations
 
@@ -9,73 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
 
-IMAGE_KEYWORDS = [
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-]
-_KEYWORDS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "FrameOfReferenceUID",
-    "Modality",
-    "ImageType",
-    "PatientID",
-    "PatientName",
-    "SeriesNumber",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "TemporalPositionIdentifier",
-    "TemporalPositionIndex",
-    "ConvolutionKernel",
-    "KVP",
-    "Exposure",
-    "ExposureInuAs",
-    "ExposureTime",
-    "XRayTubeCurrent",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "WindowCenter",
-    "WindowWidth",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "Units",
-    "EchoTime",
-    "EffectiveEchoTime",
-    "DiffusionBValue",
-    "ModalityLUTSequence",
-    "LossyImageCompression",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
-# Own block of series this package wrote: dose fraction and photons per view and detector element.
-PRIVATE_GROUP, PRIVATE_CREATOR = 0x0099, "CTINV"
-PRIVATE_DOSE, PRIVATE_PHOTONS = 0x01, 0x02
-_PRIVATE_TAGS = [0x00990010, 0x00991001, 0x00991002]
+from ctinv.io.identity import READ, digest
 
-
-def tags_of(keywords: list[str]) -> list[int]:
-    """Tag numbers of DICOM keywords."""
-    return [tag for word in keywords if (tag := tag_for_keyword(word)) is not None]
-
-
-HEADER_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -93,8 +29,9 @@ class Fields:
         self.problem = self.problem or problem
 
     def raw(self, keyword: str) -> Any:
+        """The value of an element that `ctinv.io.identity` lists; any other counts as absent."""
         for layer in self.layers:
-            if keyword in layer:
+            if keyword in READ and keyword in layer:
                 value = layer[keyword].value
                 if value is not None and value != "":
                     return value
@@ -106,6 +43,10 @@ class Fields:
             return "" if value is None else str(value).strip("\0 ")
         except Exception:
             return ""
+
+    def digest(self, *keywords: str) -> str:
+        """A short hash of texts that tell scans apart; to compare only."""
+        return digest(*map(self.text, keywords))[:16]
 
     def words(self, keyword: str) -> tuple[str, ...]:
         try:

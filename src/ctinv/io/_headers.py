@@ -5,7 +5,6 @@ Only allow-listed tags are read. What could tell two patients or studies apart i
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,13 +16,11 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from ctinv.errors import SeriesError
-from ctinv.io._fields import (
-    HEADER_TAGS,
-    Fields,
-)
+from ctinv.io._fields import Fields
 from ctinv.io._files import NotDicom, bare, media_class, open_dataset, regular_files
 from ctinv.io._technique import acquisition_of
 from ctinv.io._values import VALUES
+from ctinv.io.identity import HEADER_TAGS, PATIENT_KEYWORDS, digest
 from ctinv.volume import Acquisition
 
 # Images of each modality: classic, enhanced and legacy converted enhanced ones.
@@ -39,13 +36,15 @@ _CAPTURE, _REPORT, _DIRECTORY = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Header:
     """What one slice says about itself.
 
     Attributes:
         traits: Named values every slice of one volume shares; kinds of identity only as hashes.
         problem: The first thing that forbids to use this slice, as the end of a sentence.
+
+    It has no repr: viewers of errors print the variables of a frame.
     """
 
     path: Path
@@ -72,7 +71,7 @@ class Header:
     problem: str | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Scan:
     """Everything found in a folder: slice headers of one modality in file order, what was skipped by kind, damaged "
     "files."""
@@ -205,6 +204,10 @@ def _header(
     spacing = fields.need("PixelSpacing", 2, "two positive numbers in mm are")
     if ((spacing < 1e-3) | (spacing > 100)).any():
         fields.fail("its PixelSpacing is not between 0.001 and 100 mm")
+    if fields.text("BurnedInAnnotation").upper() == "YES":
+        fields.fail(
+            "text is burned into its pixels (BurnedInAnnotation YES), which is no CT number and may name someone"
+        )
     slope, intercept, unit = VALUES[modality](fields)
     number = fields.numbers("InstanceNumber")
     return Header(
@@ -258,24 +261,20 @@ def _check_orientation(fields: Fields, orientation: NDArray[np.float64]) -> None
         fields.fail("its ImageOrientationPatient is not two orthonormal directions")
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-
-
 def _traits(fields: Fields, rows: int, columns: int) -> tuple[tuple[str, Any], ...]:
     acquisition = fields.text("FrameAcquisitionNumber") or fields.text("AcquisitionNumber")
     times = fields.text("TemporalPositionIdentifier"), fields.text("TemporalPositionIndex")
     image_type = fields.words("FrameType") or fields.words("ImageType")
     return (
-        ("patient", _digest(fields.text("PatientID") + "\0" + fields.text("PatientName"))),
-        ("study", _digest(fields.text("StudyInstanceUID"))),
-        ("frame of reference", _digest(fields.text("FrameOfReferenceUID"))),
+        ("patient", fields.digest(*PATIENT_KEYWORDS)),
+        ("study", fields.digest("StudyInstanceUID")),
+        ("frame of reference", fields.digest("FrameOfReferenceUID")),
         ("image matrix", (rows, columns)),
-        ("reconstruction kernel", _digest(repr(fields.words("ConvolutionKernel")))),
+        ("reconstruction kernel", digest(repr(fields.words("ConvolutionKernel")))),
         ("acquisition number", acquisition),
         ("time point", times),
         ("tube voltage", fields.numbers("KVP")),
-        ("image type", _digest(repr(image_type[:3]))),
+        ("image type", digest(repr(image_type[:3]))),
         ("echo time", fields.numbers("EchoTime") or fields.numbers("EffectiveEchoTime")),
         ("diffusion weighting", fields.numbers("DiffusionBValue")),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,7 +25,7 @@ from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
 from ctinv.io._headers import Header, Scan, scan_files, scan_folder
 from ctinv.io._quiet import quiet
-from ctinv.volume import Acquisition, Volume, check_modality
+from ctinv.volume import Acquisition, Volume, check_modality, series_uid
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class SeriesInfo:
     """
 
     number: int
-    uid: str
+    uid: str = field(repr=False)
     slices: int
     spacing: tuple[float, float, float]
     matrix: tuple[int, int]
@@ -177,10 +177,11 @@ def _voxels(ordered: Stack) -> tuple[Any, int]:
 
 
 def _volume_uid(group: Group, siblings: bool) -> str:
-    """The series UID; a part of a mixed series gets a suffix, so that two parts never pass for one."""
-    if not siblings or not group.uid:
-        return group.uid
-    return f"{group.uid}+{hashlib.sha256(repr(group.headers[0].traits).encode()).hexdigest()[:8]}"
+    """The hash of the series UID, "" where there is none; the parts of a mixed series get one each."""
+    if not group.uid:
+        return ""
+    part = f"+{hashlib.sha256(repr(group.headers[0].traits).encode()).hexdigest()[:8]}" if siblings else ""
+    return series_uid(group.uid + part)
 
 
 def _unit(headers: Sequence[Header]) -> str:
