@@ -17,7 +17,7 @@ DIGITS = 4
 """Digits in a row that stay."""
 
 _WORDS = """
-im img image images slice slices frame frames series study scan scans volume vol stack pair pairs part patch region box
+im img image images slice slices frame frames series study scan scans volume vol stack pair pairs held part patch region box
 plane mask map seg label labels projection projections sinogram
 ct cbct ldct ndct mr mri pt pet dicom dicomdir localizer scout topogram report chest head brain neuro neck abdomen pelvis
 liver lung lungs bone body knee spine thorax heart axial coronal sagittal ax cor sag hfs ffs phantom water catphan
@@ -26,7 +26,7 @@ output target train training validate validation val test tests demo example sam
 card metadata facts data dataset public patient patients subject case entry folder file files array arrays kernel soft
 hard standard smooth sharp recon reconstruction phase contrast arterial venous native thin thick mm hu kv
 new old copy other absent missing empty broken damaged text notes first second last one two three none nan zero all
-lidc idri tcia aapm
+lidc idri tcia aapm ts
 dcm ima nii gz nrrd nhdr mha mhd raw zraw npy npz zarr json jsonl toml yaml yml html htm png pdf md csv txt docx zip tar
 tgz pth onnx safetensors ckpt bin
 """
@@ -50,7 +50,7 @@ _DATES = re.compile(
 )
 # A UID, a telephone or an insurance number: groups of digits with one separator between any two.
 _GROUPS = re.compile(r"\d+(?:[-._ ]\d+){2,}", re.ASCII)
-_PIECES = re.compile(r"[^\W\d_]+|\d+|" + HIDDEN)
+_PIECES = re.compile(r"[^\W\d_]+|\d+")
 _PLAIN = frozenset(" -_.,+()[]#=@~'")
 
 
@@ -74,11 +74,11 @@ def bare(path: PurePath | str) -> str:
     name = PurePath(path).name if isinstance(path, PurePath) else path
     text = "".join(map(_sign, name))
     text = _GROUPS.sub(lambda found: _end(found[0]), _DATES.sub(HIDDEN, text))
-    shown = re.sub(
-        rf"[^\W_{HIDDEN}]*(?:{HIDDEN}[^\W_{HIDDEN}]*)+|[^\W_]+", lambda found: _word(found[0]), text
-    )
+    shown = re.sub(rf"[^\W_{HIDDEN}]+", lambda found: _word(found[0]), text)
     shown = re.sub(rf"{HIDDEN}(?:[-_. ,]*{HIDDEN})+", HIDDEN, shown).strip() or HIDDEN
-    return shown if len(shown) <= LONGEST else HIDDEN + shown[-LONGEST + 1 :].lstrip(HIDDEN)
+    if len(shown) <= LONGEST:
+        return shown
+    return HIDDEN + re.sub(r"^[A-Za-z0-9]+", "", shown[1 - LONGEST :]).lstrip(HIDDEN)  # no word is cut in two
 
 
 def is_neutral(name: str) -> bool:
@@ -108,7 +108,7 @@ def _word(word: str) -> str:
 def _piece(piece: str) -> str:
     if piece.isdigit():
         return piece if len(piece) <= DIGITS else HIDDEN + piece[-DIGITS:]
-    return piece if piece == HIDDEN or _is_known(piece) else HIDDEN
+    return piece if _is_known(piece) else HIDDEN
 
 
 def _is_known(letters: str) -> bool:
