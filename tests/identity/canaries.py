@@ -31,7 +31,9 @@ def word(place: str) -> str:
 
 def number(place: str) -> str:
     """An own number of 9 digits for a place."""
-    return str(700_000_000 + int.from_bytes(hashlib.sha256(place.encode()).digest()[:4], "little") % 99_999_999)
+    return str(
+        700_000_000 + int.from_bytes(hashlib.sha256(place.encode()).digest()[:4], "little") % 99_999_999
+    )
 
 
 def uid(place: str) -> str:
@@ -101,7 +103,6 @@ TEXTS = {
     "AcquisitionNumber": "IS",
     "FrameOfReferenceUID": "UI",
     "IrradiationEventUID": "UI",
-    "RescaleType": "LO",
 }
 UIDS = ("study UID", "series UID", "SOP UID", "referenced patient UID")
 NUMBERS = ("patient ID", "telephone")
@@ -141,7 +142,7 @@ OTHERS = (
     "array file",
     "nifti file",
 )
-FOREIGN = "Жезқалъяй"
+FOREIGN = "Жезкалъяй"
 
 PLACES: dict[str, str] = {
     **{place: word(place) for place in (*TEXTS, *OTHERS)},
@@ -210,7 +211,7 @@ def _identity(ds: Dataset, series: str) -> None:
             setattr(ds, "Patient" * (place == "birth date") + place.title().replace(" ", ""), date)
         for place, time in TIMES.items():
             setattr(ds, "Patient" * (place == "birth time") + place.title().replace(" ", ""), time)
-        ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL", word("image type")]
+        _put(ds, "ImageType", "CS", f"ORIGINAL\\PRIMARY\\AXIAL\\{word('image type')}")
         request, patient = Dataset(), Dataset()
         request.ScheduledProcedureStepDescription = word("request")
         patient.ReferencedSOPClassUID = "1.2.840.10008.3.1.2.1.1"
