@@ -243,7 +243,7 @@ def _put(ds: Dataset, keyword: str, kind: str, text: str) -> None:
 def write_series(folder: Path, hu: NDArray[np.float32], *, series: str = "") -> Path:
     """A series below a folder named for the patient, one of its files a link into another such folder."""
     place = folder / f"{word('folder')}_{DATES['birth date']}"
-    elsewhere = folder.parent / f"elsewhere{series}" / word("link target")
+    elsewhere = folder.with_name(f"{folder.name}_elsewhere") / word("link target")
     place.mkdir(parents=True)
     elsewhere.mkdir(parents=True)
     for z, ds in enumerate(slices(hu, series=series)):

@@ -37,7 +37,11 @@ _SERIES = "1.2.826.0.1.3680043.77."  # of these the sha256 may be kept
 
 def leaks(contents: Iterable[tuple[str, bytes]], places: Mapping[str, str]) -> dict[str, set[str]]:
     """Sink to the places found in it, for sinks with any."""
-    return {sink: found for sink, content in contents if (found := found_in(content, places))}
+    leaking: dict[str, set[str]] = {}
+    for sink, content in contents:
+        if found := found_in(content, places):
+            leaking.setdefault(sink, set()).update(found)
+    return leaking
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
