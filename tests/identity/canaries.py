@@ -153,6 +153,10 @@ PLACES: dict[str, str] = {
     "foreign name": FOREIGN,
 }
 """Place to what stands there and must be found nowhere else."""
+PERSON = (
+    f"{word('family name')}^{word('given name')}={word('ideographic name')}^{FOREIGN}={word('phonetic name')}"
+)
+"""The patient's name with all three groups of its components."""
 
 
 def voxels(seed: int = 3) -> NDArray[np.float32]:
@@ -200,8 +204,7 @@ def _image(ds: Dataset, z: int, image: NDArray[np.float32]) -> None:
 def _identity(ds: Dataset, series: str) -> None:
     with config.disable_value_validation():
         ds.SpecificCharacterSet = "ISO_IR 192"
-        family, given = word("family name"), word("given name")
-        ds.PatientName = f"{family}^{given}={word('ideographic name')}^{FOREIGN}={word('phonetic name')}"
+        ds.PatientName = PERSON
         ds.PatientID = number("patient ID") + series
         for keyword, kind in TEXTS.items():
             _put(ds, keyword, kind, word(keyword))

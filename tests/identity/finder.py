@@ -32,7 +32,7 @@ _WORDS = re.compile(rb"zq[a-z]{8}|z q(?: [a-z]){8}|7 \d(?: \d){7}")
 _WORD = re.compile(r"zq[a-z]{8}|7\d{8}")
 _RUNS = re.compile(rb"\d{9,}")
 _DIGESTS = re.compile(rb"(?<![0-9a-z])[0-9a-f]{8,128}(?![0-9a-z])")
-_SERIES = "1.2.826.0.1.3680043.77."  # of these the sha256 may be kept
+_UID = "1.2.826.0.1.3680043.77."
 
 
 def leaks(contents: Iterable[tuple[str, bytes]], places: Mapping[str, str]) -> dict[str, set[str]]:
@@ -71,13 +71,14 @@ class _Known:
         self.phrases: dict[bytes, str] = {}
         self.digests: dict[bytes, str] = {}
         for place, text in places:
-            last = text.rsplit(".", 1)[-1] if text.startswith(_SERIES) else text
+            last = text.rsplit(".", 1)[-1] if text.startswith(_UID) else text
             if _WORD.fullmatch(last.lower()):
                 for form in (last, last[::-1], " ".join(last)):
                     self.tokens[form.lower().encode()] = place
             else:
                 self.phrases.update(dict.fromkeys(_phrases(last), place))
-            self.digests.update(dict.fromkeys(_digests(text), place))
+            if place != "series UID":  # its sha256 is kept, to tell scans apart
+                self.digests.update(dict.fromkeys(_digests(text), place))
 
     @staticmethod
     @cache
@@ -110,9 +111,7 @@ def _phrases(text: str) -> set[bytes]:
 
 
 def _digests(text: str) -> set[bytes]:
-    """The first digits of hashes that whoever guesses the text could compare; not of UIDs, whose hashes are kept."""
-    if text.startswith(_SERIES):
-        return set()
+    """The first digits of hashes that whoever guesses the text could compare."""
     kinds = (hashlib.sha256, hashlib.sha1, hashlib.md5, hashlib.sha512)
     return {kind(text.encode()).hexdigest()[:8].encode() for kind in kinds}
 

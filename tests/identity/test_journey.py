@@ -13,6 +13,8 @@ from canaries import PLACES, number, word
 from finder import files_below, leaks
 from journey import Heard, Scans, commands, ctinv, through_the_core, through_the_plugin
 
+from ctinv.io.identity import digest
+
 pytestmark = pytest.mark.slow
 
 
@@ -107,6 +109,15 @@ def test_nothing_that_was_said_holds_a_word(gone: tuple[Path, Heard]) -> None:
     assert {"volume", "list", "headers", "patients", "pairs", "layer", "stdout", "stderr"} <= sinks
     assert b"study.zarr" in dict(heard.contents())["stdout"] + dict(heard.contents())["stderr"]
     assert leaks(heard.contents(), PLACES) == {}
+
+
+def test_no_hash_of_the_patient_leaves_either(gone: tuple[Path, Heard]) -> None:
+    """Somebody who guesses name and number could compare it."""
+    out, heard = gone
+    guesses = {digest(number("patient ID") + more, canaries.PERSON) for more in ("", ".0", ".1")}
+    guesses |= {digest(canaries.PERSON)} | {digest(number("patient ID") + more) for more in (".0", ".1")}
+    for name, content in (*files_below(out), *heard.contents()):
+        assert not [one for one in guesses if one[:8].encode() in content], name
 
 
 def test_one_word_too_much_would_be_found(gone: tuple[Path, Heard]) -> None:
