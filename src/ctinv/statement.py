@@ -15,4 +15,4 @@ def statement() -> str:
 
 def png_text() -> dict[str, str]:
     """Text chunks of a picture as matplotlib takes them."""
-    return {"Software": "napari-ctinv", "Comment": statement()}
+    return {"Software": "ctinv", "Comment": statement()}

@@ -180,8 +180,15 @@ def _folder(folder: Path, text: bytes) -> Path:
 
 
 def test_damaged_files_of_every_kind_say_nothing(tmp_path: Path, heard: Heard) -> None:
+    from napari_ctinv.reader import get_reader
+
     with heard.listening():
         for name, path in damaged_files(tmp_path / "in").items():
+            reader = get_reader(str(path))
+            heard.note(f"reader of {name}", repr(reader))
+            assert reader is None or refused(
+                lambda reader=reader, path=path: reader(str(path)), heard, name
+            ), name
             assert refused(lambda path=path: read(path), heard, name), name
             for command in ("info", "view"):
                 assert ctinv(command, path) == 1, name
