@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_ctinv.layers import LayerTuple, study_layers, volume_layer
+from napari_ctinv.telling import tells
 
 PathOrPaths = str | list[str]
 Reader = Callable[[PathOrPaths], list[LayerTuple]]
@@ -37,6 +38,7 @@ def get_reader(path: PathOrPaths) -> Reader | None:
     return read_dicom if all(map(is_dicom, islice(paths, SNIFFED_FILES))) else None
 
 
+@tells
 def read_dicom(path: PathOrPaths) -> list[LayerTuple]:
     """The CT series in a folder, or the series that one of its files belongs to."""
     from ctinv.io.dicom import read_series
@@ -44,6 +46,7 @@ def read_dicom(path: PathOrPaths) -> list[LayerTuple]:
     return [volume_layer(read_series(_first(path)))]
 
 
+@tells
 def read_image(path: PathOrPaths) -> list[LayerTuple]:
     """A NIfTI, NRRD or MetaImage volume in HU."""
     from ctinv.io import read
@@ -51,6 +54,7 @@ def read_image(path: PathOrPaths) -> list[LayerTuple]:
     return [volume_layer(read(_first(path)))]
 
 
+@tells
 def read_study(path: PathOrPaths) -> list[LayerTuple]:
     """A stored study: x, f(x), maps and samples, without any network."""
     from ctinv.sampler import Store

@@ -8,7 +8,6 @@ worker threads, so that napari knows of it and ends it when the viewer closes.
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -20,10 +19,8 @@ from weakref import WeakSet
 from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QEventLoop, QObject, QThreadPool, QTimer, Signal
 
-from ctinv.errors import CtinvError
 from napari_ctinv.layers import LayerTuple
-
-logger = logging.getLogger(__name__)
+from napari_ctinv.telling import in_plain_words
 
 Report = Callable[[str, float], None]
 
@@ -105,31 +102,19 @@ def guarded(work: Work, wish: Wish, report: Report) -> Generator[Any, None, Outc
     except (Cancelled, KeyboardInterrupt):
         state = "cancelled"
     except Exception as error:
-        state, message = "failed", in_plain_words(error)
+        state, message = "failed", in_plain_words(error, KEPT)
     if not wish.results:
         return Outcome("abandoned")
     layers: list[LayerTuple] = []
     try:
         layers = work.finish()
     except Exception as error:
-        state, message = "failed", message or in_plain_words(error)
+        state, message = "failed", message or in_plain_words(error, KEPT)
     return Outcome(state, message, layers)
 
 
 def _iterate(items: Iterator[Any]) -> Generator[Any, None, None]:
     yield from items
-
-
-def in_plain_words(error: Exception) -> str:
-    """One sentence for the user; the trace of what this package did not foresee goes to the log."""
-    if isinstance(error, CtinvError):
-        return str(error)
-    logger.error("a run failed", exc_info=error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return f"the memory was not enough; choose a smaller region or the CPU. {KEPT}"
-    if isinstance(error, OSError):
-        return f"a file could not be read or written ({error.strerror or type(error).__name__}). {KEPT}"
-    return f"the run failed unexpectedly ({type(error).__name__}); the log has the details. {KEPT}"
 
 
 class _StoppableWorker(GeneratorWorker):

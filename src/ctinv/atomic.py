@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ResourceError
+from ctinv.statement import png_text
 
 
 def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
@@ -49,5 +50,5 @@ def write_png(path: Path, figure: Any) -> None:
         ResourceError: As for `write_atomic`.
     """
     picture = BytesIO()
-    figure.savefig(picture, format="png", dpi=100)
+    figure.savefig(picture, format="png", dpi=100, metadata=png_text())
     write_atomic(path, picture.getvalue(), parents=True)

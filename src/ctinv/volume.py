@@ -19,6 +19,21 @@ from ctinv.errors import InputError
 
 MODALITIES = {"CT": "HU", "MR": "a.u.", "PT": "Bq/ml"}
 """DICOM's name of each modality whose noise is known here, and its usual unit."""
+_SERIES = "series:"
+
+
+def series_uid(uid: str) -> str:
+    """The uid of a volume that was read from a DICOM series: a hash of its UID, which is forgotten here."""
+    return f"{_SERIES}{hashlib.sha256(uid.encode()).hexdigest()}"
+
+
+def hash_series(uid: str) -> str:
+    """The sha256 of a series UID, or of what stands for one, from the uid of a volume; 64 hexadecimal digits.
+
+    It tells series apart and names none; whoever has the UID can recognise it.
+    """
+    known = re.fullmatch(f"{_SERIES}([0-9a-f]{{64}})", uid)
+    return known[1] if known else hashlib.sha256(uid.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -102,8 +117,7 @@ class Volume:
     Attributes:
         hu: (Z, Y, X) float32, Hounsfield units, or `unit` if the modality is another than CT.
         affine: (4, 4) float64, index (z, y, x, 1) to mm (LPS).
-        uid: SeriesInstanceUID of a DICOM series, else ``"sha256:…"`` of the voxels. Never written out as it is:
-            provenance holds only its hash.
+        uid: ``"series:…"`` with the sha256 of a DICOM series' UID, else ``"sha256:…"`` of the voxels; see `hash_series`.
         offset: Index of this volume's first voxel in the volume it was cut from.
         acquisition: Technical facts for the noise model.
         notes: What the reader skipped or changed, in plain words.

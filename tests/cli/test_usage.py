@@ -150,13 +150,14 @@ def test_view_without_napari_or_screen_says_so(
 
 def test_our_own_mistakes_are_said_too(ctinv: Run, scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("Zebrafink")
 
     monkeypatch.setattr("ctinv.io.read", fail)
     ran = ctinv("info", scan, "--json")
     assert (ran.code, ran.json["error"]) == (1, ran.sentence)
     assert "ZeroDivisionError" in ran.sentence
-    assert "Traceback" in ran.err
+    assert "  ctinv/cli/scan.py:" in ran.err
+    assert "Zebrafink" not in ran.err + ran.out
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import series
 
 from ctinv.errors import InputError, SeriesError
 from ctinv.io import from_array, read
+from ctinv.volume import series_uid
 
 
 def test_importing_is_light() -> None:
@@ -29,7 +30,7 @@ def test_folder_and_file_of_a_series(tmp_path: Path) -> None:
     series.write(series.datasets(), tmp_path)
     np.testing.assert_array_equal(read(tmp_path).hu, series.phantom())
     np.testing.assert_array_equal(read(tmp_path / "s002.dcm").hu, series.phantom())
-    assert read(tmp_path, uid="#1").uid == "1.2.3.4"
+    assert read(tmp_path, uid="#1").uid == read(tmp_path, uid="1.2.3.4").uid == series_uid("1.2.3.4")
 
 
 @pytest.mark.parametrize("shape", [(40, 36), (6, 40, 36)])

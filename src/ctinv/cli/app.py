@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import functools
-import logging
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -16,9 +14,12 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
+from ctinv import crash
+from ctinv.cli import hush
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.errors import CtinvError
 from ctinv.jsonable import dumps
+from ctinv.names import bare
 
 P = ParamSpec("P")
 
@@ -28,6 +29,9 @@ app = typer.Typer(
     "Research use only, not for diagnosis.",
     no_args_is_help=True,
     add_completion=False,
+    # a trace of rich's shows the variables of each frame, and with them the header of a scan
+    pretty_exceptions_enable=False,
+    pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -53,9 +57,7 @@ def _root(
         bool, typer.Option("--verbose", "-v", help="Log what the core does to standard error.")
     ] = False,
 ) -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO if verbose else logging.ERROR, format="%(name)s: %(message)s"
-    )
+    hush.start_log(verbose=verbose)
 
 
 def command(name: str, *, group: typer.Typer = app) -> Callable[[Callable[P, Outcome]], Callable[P, None]]:
@@ -133,11 +135,11 @@ def _hush() -> int:
 
 
 def _describe(error: OSError) -> str:
-    """One sentence for an operating system's error, with the bare file name only."""
-    name = Path(str(error.filename)).name if error.filename else "the output"
+    """One sentence for an operating system's error, with the name of the file as it may be shown."""
+    name = bare(Path(str(error.filename))) if error.filename else "the output"
     if error.errno == errno.ENOSPC:
         return f"the disk is full while writing {name}; free some space and run the same command again."
-    return f"{name}: {(error.strerror or str(error)).lower()}."
+    return f"{name}: {(error.strerror or 'input/output error').lower()}."
 
 
 def exit_code_of(stop: KeyboardInterrupt) -> int:
@@ -154,6 +156,14 @@ def run(arguments: list[str]) -> int:
     before = signal.signal(signal.SIGTERM, _terminate)
     as_json = "--json" in arguments
     try:
+        with hush.own_words():
+            return _run(arguments, as_json=as_json)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _run(arguments: list[str], *, as_json: bool) -> int:
+    try:
         return int(app(args=arguments, prog_name="ctinv", standalone_mode=False) or 0)
     except typer.Abort:
         return _fail("stopped.", as_json=as_json, code=130)
@@ -161,15 +171,13 @@ def run(arguments: list[str]) -> int:
         return _refuse(stop, as_json=as_json)
     except Exception as error:
         return _wrong_usage(error, as_json=as_json)
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _wrong_usage(error: Exception, *, as_json: bool) -> int:
     # typer's usage errors derive from click's or from its own copy of it, depending on its version
     code = getattr(error, "exit_code", None)
     if code is None or not hasattr(error, "format_message"):
-        traceback.print_exception(error)
+        crash.show(error)
         text = f"an internal error ({type(error).__name__}); please report it with the lines above."
         return _fail(text, as_json=as_json)
     said = error.format_message().rstrip(".?").replace("\n", " ")

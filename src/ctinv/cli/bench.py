@@ -16,6 +16,7 @@ from ctinv.cli.options import AsJson, DenoiserName, Device, Tap
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
+from ctinv.names import bare, is_neutral
 
 if TYPE_CHECKING:
     from ctinv.scoreboard.patients import Patient
@@ -133,23 +134,29 @@ def _pairs(folder: Path, names: tuple[str, ...]) -> Mapping[str, Callable[[], Pa
     """The chosen pairs of a folder, or all CT that no training has seen."""
     if not folder.is_dir():
         raise InputError(
-            f"there is no folder of pairs {folder.name}; make one with scripts/prepare_training_data.py."
+            f"there is no folder of pairs {bare(folder)}; make one with scripts/prepare_training_data.py."
         )
-    facts = {path.stem: _facts(path) for path in sorted(folder.glob("*.json"))}
+    files = dict(_called(path, number) for number, path in enumerate(sorted(folder.glob("*.json")), start=1))
+    facts = {name: _facts(path) for name, path in files.items()}
     unseen = [name for name, about in facts.items() if about.get("split") != "train" and _is_ct(about)]
     chosen = names or tuple(unseen)
     missing = [name for name in chosen if name not in facts]
     if missing or not chosen:
         which = f"no pair {missing[0]}" if missing else "no CT beyond the training's"
-        raise InputError(f"{folder.name} has {which}; choose from {', '.join(facts) or 'another folder'}.")
-    return {name: partial(_open_pair, folder, name, facts[name]) for name in chosen}
+        raise InputError(f"{bare(folder)} has {which}; choose from {', '.join(facts) or 'another folder'}.")
+    return {name: partial(_open_pair, files[name], name, facts[name]) for name in chosen}
+
+
+def _called(path: Path, number: int) -> tuple[str, Path]:
+    """A pair by its name, or by its number where the name could be that of a person."""
+    return (path.stem if is_neutral(path.stem) else f"pair{number}"), path
 
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path.name} beside the pairs is no JSON; write the pairs again.") from error
+        raise InputError(f"{bare(path)} beside the pairs is no JSON; write the pairs again.") from error
     return about if isinstance(about, dict) else {}
 
 
@@ -157,7 +164,7 @@ def _is_ct(about: Mapping[str, Any]) -> bool:
     return about.get("unit", "HU") == "HU" and {"dose", "photons_low", "spacing_mm"} <= about.keys()
 
 
-def _open_pair(folder: Path, name: str, about: Mapping[str, Any]) -> Patient:
+def _open_pair(facts: Path, name: str, about: Mapping[str, Any]) -> Patient:
     """A pair in memory; its doses are those that made it."""
     import numpy as np
 
@@ -167,9 +174,9 @@ def _open_pair(folder: Path, name: str, about: Mapping[str, Any]) -> Patient:
 
     if not _is_ct(about):
         raise InputError(
-            f"{name} is no CT pair with dose, photons_low and spacing_mm in {name}.json; leave it out."
+            f"{name} is no CT pair with dose, photons_low and spacing_mm in {bare(facts)}; leave it out."
         )
-    pair = open_pair(name, folder / f"{name}_low.npy", folder / f"{name}_full.npy")
+    pair = open_pair(name, *(facts.with_name(f"{facts.stem}_{side}.npy") for side in ("low", "full")))
     affine = np.eye(4)[[2, 1, 0, 3]] * np.array([*about["spacing_mm"], 1.0])
     photons, dose = float(about["photons_low"]), float(about["dose"])
     low, full = (

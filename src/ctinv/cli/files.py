@@ -16,6 +16,11 @@ _FINE_STEP_HU = 0.125
 _FINE_RANGE_HU = 4095.0
 
 
+def is_study(path: Path) -> bool:
+    """Whether a path is a study, whose name the user chose, rather than a scan."""
+    return (path / "zarr.json").is_file()
+
+
 def check_target(out: Path) -> None:
     """Raise InputError where writing would overwrite something or has no folder; asked before any work."""
     if out.exists() and (out.is_file() or any(out.iterdir())):

@@ -27,6 +27,7 @@ from ctinv.cli.options import (
 )
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import Report, reporting
+from ctinv.names import bare
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -56,19 +57,20 @@ def info(
     as_json: AsJson = False,
 ) -> Outcome:
     """Say what a scan, a study, a network or a generator is, or which series a folder holds; no patient is shown."""
+    from ctinv.cli.files import is_study
     from ctinv.cli.network import facts_for_people, is_network, load, network_facts
     from ctinv.generators.library import generator_facts, is_generator, read_entry
 
     if is_generator(source):
         facts: dict[str, Any] = {"kind": "generator", **generator_facts(read_entry(source))}
-    elif not (source / "zarr.json").is_file() and is_network(source):
+    elif not is_study(source) and is_network(source):
         with reporting() as progress:
             progress("loading the network", math.nan)
             found = network_facts(load(source, network=network, card=card, trust=trust), progress)
         facts = {"kind": "denoiser", **found}
     else:
         facts = _facts(source, uid, modality, unit)
-    title = f"{facts['kind']} {source.name}"
+    title = f"{facts['kind']} {bare(source) if facts['kind'] == 'scan' else source.name}"
 
     def show(console: Any) -> None:
         from ctinv.cli.folder import show_series
@@ -84,7 +86,9 @@ def info(
 
 
 def _facts(source: Path, uid: str | None, modality: str | None, unit: str | None) -> dict[str, Any]:
-    if (source / "zarr.json").is_file():
+    from ctinv.cli.files import is_study
+
+    if is_study(source):
         return {"kind": "study", **study_facts(source)}
     from ctinv.cli.folder import several_series
     from ctinv.io import read

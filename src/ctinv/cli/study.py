@@ -32,6 +32,7 @@ from ctinv.cli.options import (
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import Report, reporting
 from ctinv.errors import InputError, StoreError
+from ctinv.names import bare
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -189,7 +190,7 @@ def certify(
         problem = f"the certificates stored in {study.name} are not those of its images; do not trust it."
     elif place is False:
         problem = (
-            f"the surroundings stored in {study.name} are not those of {scan.name if scan else 'the scan'}."
+            f"the surroundings stored in {study.name} are not those of {bare(scan) if scan else 'the scan'}."
         )
 
     def show(console: Any) -> None:

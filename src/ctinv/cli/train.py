@@ -12,6 +12,7 @@ from ctinv.cli.options import AsJson, Device
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
+from ctinv.names import bare
 
 group = typer.Typer(help="Train a model from a config file.", no_args_is_help=True)
 app.add_typer(group, name="train")
@@ -32,7 +33,7 @@ def denoiser(
     if not config.is_file():
         raise InputError(f"there is no config file {config.name}; name one with --config.")
     if not data.is_dir():
-        raise InputError(f"there is no data folder {data.name}; make one with scripts/fetch_public_ct.py.")
+        raise InputError(f"there is no data folder {bare(data)}; make one with scripts/fetch_public_ct.py.")
     from ctinv.training import TrainingEvent, train_denoiser
 
     with reporting() as progress:
@@ -93,7 +94,7 @@ def generator(
     if config is None and kind is None:
         raise InputError("expected --kind or --config; write for example --kind cvae_cinn.")
     if not data.is_dir():
-        raise InputError(f"there is no data folder {data.name}; make one with scripts/fetch_public_ct.py.")
+        raise InputError(f"there is no data folder {bare(data)}; make one with scripts/fetch_public_ct.py.")
     from ctinv.training.generator import GeneratorConfig, GeneratorEvent, train_generator
 
     start = str(autoencoder) if autoencoder is not None else None

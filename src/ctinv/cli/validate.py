@@ -66,12 +66,13 @@ def _draw(folder: Path, parts: dict[str, Any]) -> list[str]:
     import io
 
     from ctinv.atomic import write_atomic
+    from ctinv.statement import png_text
     from ctinv.validation.figures import sheets
 
     names = []
     for name, figure in sheets(parts).items():
         content = io.BytesIO()
-        figure.savefig(content, format="png")
+        figure.savefig(content, format="png", metadata=png_text())
         write_atomic(folder / f"{name}.png", content.getvalue(), parents=True)
         names.append(f"{name}.png")
     return names

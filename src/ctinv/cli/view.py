@@ -16,9 +16,11 @@ from typing import Annotated
 import typer
 
 from ctinv.cli.app import command, exit_code_of
+from ctinv.cli.files import is_study
 from ctinv.cli.options import AsJson
 from ctinv.cli.outcome import Outcome, Stopped
 from ctinv.errors import CtinvError, InputError
+from ctinv.names import bare
 
 _HOW = "install it with pip install 'napari-ctinv[all]'"
 
@@ -31,10 +33,10 @@ def view(
     """Open scans and studies in napari."""
     for path in paths:
         if not path.exists():
-            raise InputError(f"there is no file or folder {path.name} to open.")
+            raise InputError(f"there is no file or folder {bare(path)} to open.")
         if path.suffix == ".npy":
             raise InputError(
-                f"{path.name} does not say where it lies in mm; view a DICOM, NIfTI or NRRD scan."
+                f"{bare(path)} does not say where it lies in mm; view a DICOM, NIfTI or NRRD scan."
             )
     if not has_napari():
         raise CtinvError(f"napari is not installed; {_HOW}.")
@@ -42,7 +44,7 @@ def view(
         raise CtinvError(
             "there is no screen to open napari on; look at the overview picture of the study instead."
         )
-    opened = [path.name for path in paths]
+    opened = [path.name if is_study(path) else bare(path) for path in paths]
     return Outcome({"opened": opened}, lambda console: None, afterwards=lambda: open_napari(paths))
 
 

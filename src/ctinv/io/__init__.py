@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError, SeriesError
+from ctinv.names import bare
 from ctinv.volume import Volume, check_modality
 
 _ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
@@ -45,7 +46,7 @@ def read(
     path = Path(path)
     name = path.name.lower()
     if not path.exists():
-        raise SeriesError(f"there is no file or folder {path.name[:60]!r}; check the path.")
+        raise SeriesError(f"there is no file or folder {bare(path)!r}; check the path.")
     if path.is_file():
         if name.endswith((".nii", ".nii.gz")):
             from ctinv.io.nifti import read_nifti
@@ -141,7 +142,7 @@ def _read_npy(path: Path, modality: str, unit: str) -> Volume:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
     except Exception:
         raise SeriesError(
-            f"{path.name[:60]} is no NumPy array file of plain numbers, or it is truncated."
+            f"{bare(path)} is no NumPy array file of plain numbers, or it is truncated."
         ) from None
     check_budget(int(array.size), None)
     volume = from_array(array, modality=modality, unit=unit)

@@ -1,4 +1,4 @@
-"""Allow-listed DICOM elements and how their values are taken: strictly as numbers, or not at all."""
+"""How the values of allow-listed DICOM elements are taken: strictly as numbers, or not at all."""
 
 from __future__ import annotations
 
@@ -10,109 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.datadict import tag_for_keyword
 from pydicom.tag import BaseTag, Tag
 
-IMAGE_KEYWORDS = [
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-]
-_KEYWORDS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "FrameOfReferenceUID",
-    "Modality",
-    "ImageType",
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "PatientPosition",
-    "SeriesDescription",
-    "ReconstructionDiameter",
-    "SeriesNumber",
-    "AcquisitionNumber",
-    "InstanceNumber",
-    "TemporalPositionIdentifier",
-    "TemporalPositionIndex",
-    "TemporalPositionTimeOffset",
-    "NominalPercentageOfCardiacPhase",
-    "TriggerTime",
-    "StackID",
-    "AcquisitionDateTime",
-    "AcquisitionDate",
-    "AcquisitionTime",
-    "SeriesDate",
-    "SeriesTime",
-    "ContentDate",
-    "ContentTime",
-    "Manufacturer",
-    "ManufacturerModelName",
-    "DeviceSerialNumber",
-    "StationName",
-    "FilterType",
-    "ContrastBolusAgent",
-    "CorrectedImage",
-    "ConvolutionKernel",
-    "KVP",
-    "Exposure",
-    "ExposureInuAs",
-    "ExposureTime",
-    "XRayTubeCurrent",
-    "SliceThickness",
-    "SpacingBetweenSlices",
-    "WindowCenter",
-    "WindowWidth",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "Units",
-    "EchoTime",
-    "EffectiveEchoTime",
-    "EchoNumbers",
-    "InversionTime",
-    "InversionTimes",
-    "FlipAngle",
-    "DiffusionBValue",
-    "ModalityLUTSequence",
-    "LossyImageCompression",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
-# Own block of series this package wrote: dose fraction and photons per view and detector element.
-PRIVATE_GROUP, PRIVATE_CREATOR = 0x0099, "CTINV"
-PRIVATE_DOSE, PRIVATE_PHOTONS = 0x01, 0x02
-_PRIVATE_TAGS = [0x00990010, 0x00991001, 0x00991002]
+from ctinv.io.identity import READ
 
-
-def tags_of(keywords: list[str]) -> list[int]:
-    """Tag numbers of DICOM keywords."""
-    return [tag for word in keywords if (tag := tag_for_keyword(word)) is not None]
-
-
-HEADER_TAGS = [*tags_of([*_KEYWORDS, *IMAGE_KEYWORDS]), *_PRIVATE_TAGS]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
-    """The tag of a keyword; looked up once, since it is asked for in every slice."""
-    return Tag(keyword)
+def _tag(keyword: str) -> BaseTag | None:
+    """The tag of a listed keyword; looked up once, since it is asked for in every slice."""
+    return Tag(keyword) if keyword in READ else None
 
 
 class Fields:
@@ -129,9 +37,10 @@ class Fields:
         self.problem = self.problem or problem
 
     def raw(self, keyword: str) -> Any:
+        """The value of an element that `ctinv.io.identity` lists; any other counts as absent."""
         tag = _tag(keyword)
         for layer in self.layers:
-            if tag in layer:
+            if tag is not None and tag in layer:
                 value = layer[tag].value
                 if value is not None and value != "":
                     return value

@@ -22,6 +22,7 @@ from pydicom.uid import (
 )
 
 from ctinv.errors import SeriesError
+from ctinv.names import bare
 
 MAX_FILES = 20_000
 MAX_INFLATED = 512 * 2**20
@@ -33,12 +34,6 @@ _LONG_VR = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR"
 
 class NotDicom(Exception):
     """The file does not look like DICOM; it is skipped."""
-
-
-def bare(path: Path) -> str:
-    """Bare file name, printable and short enough for one sentence."""
-    name = "".join(c if c.isprintable() else "?" for c in path.name)
-    return name if len(name) <= 40 else f"{name[:20]}…{name[-15:]}"
 
 
 def unreadable(path: Path, error: OSError) -> SeriesError:

@@ -16,16 +16,14 @@ from pydicom import Dataset
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from ctinv.errors import SeriesError
-from ctinv.io._fields import (
-    HEADER_TAGS,
-    Fields,
-)
+from ctinv.io._fields import Fields
 from ctinv.io._files import NotDicom, bare, files_and_dead_links, media_class, open_dataset, unreadable
 from ctinv.io._frames import frame_layers
 from ctinv.io._samples import check_samples, padding_of
 from ctinv.io._technique import acquisition_of
 from ctinv.io._traits import Moment, Traits, moments_of, traits_of, trigger_of
 from ctinv.io._values import VALUES
+from ctinv.io.identity import HEADER_TAGS
 from ctinv.volume import Acquisition
 
 # Images of each modality: classic, enhanced and legacy converted enhanced ones.
@@ -44,7 +42,7 @@ _DAMAGED = {_CUT, _TORN}
 _LOSSY = {JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Header:
     """What one slice says about itself.
 
@@ -55,6 +53,8 @@ class Header:
         placeless: It states neither position nor orientation.
         padding: Lowest and highest stored value that pads.
         problem: The first thing that forbids to use this slice, as the end of a sentence.
+
+    It has no repr: viewers of errors print the variables of a frame.
     """
 
     path: Path
@@ -86,7 +86,7 @@ class Header:
     problem: str | None
 
 
-@dataclass
+@dataclass(repr=False)
 class Scan:
     """Everything found in a folder.
 
@@ -241,6 +241,10 @@ def _header(
     spacing = fields.need("PixelSpacing", 2, "two positive numbers in mm are")
     if ((spacing < 1e-3) | (spacing > 100)).any():
         fields.fail("its PixelSpacing is not between 0.001 and 100 mm")
+    if fields.text("BurnedInAnnotation").upper() == "YES":
+        fields.fail(
+            "text is burned into its pixels (BurnedInAnnotation YES), which is no CT number and may name someone"
+        )
     slope, intercept, unit = VALUES[modality](fields)
     number = fields.numbers("InstanceNumber")
     return Header(

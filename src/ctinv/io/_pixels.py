@@ -19,9 +19,9 @@ from pydicom.uid import UID
 from ctinv.errors import SeriesError
 from ctinv.io._codestream import check_fragments, check_samples, stream_info
 from ctinv.io._decode import CodecUnavailable, decode_frame
-from ctinv.io._fields import IMAGE_KEYWORDS, tags_of
 from ctinv.io._files import bare, open_dataset, unreadable
 from ctinv.io._headers import Header
+from ctinv.io.identity import IMAGE_KEYWORDS, tags_of
 
 # No lossless coder packs CT better than this; a larger claim is a bomb or a damaged header.
 MAX_RATIO = 1100

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
 
 from pydicom import Dataset
 
-from ctinv.io._fields import PRIVATE_CREATOR, PRIVATE_DOSE, PRIVATE_GROUP, PRIVATE_PHOTONS, Fields
+from ctinv.io._fields import Fields
+from ctinv.io.identity import PRIVATE_CREATOR, PRIVATE_DOSE, PRIVATE_GROUP, PRIVATE_PHOTONS, kernel_name
 from ctinv.volume import Acquisition
 
 
 def acquisition_of(fields: Fields) -> Acquisition:
     """Technical facts of one slice; what is missing or no number stays None."""
-    kernel = re.sub(r"[^\w .+\-/]", "", " ".join(fields.words("ConvolutionKernel")), flags=re.ASCII)[
-        :16
-    ].strip()
     centres, widths = fields.numbers("WindowCenter") or (), fields.numbers("WindowWidth") or ()
     dose, photons = _own_block(fields.layers[-1])
     return Acquisition(
         kvp=fields.optional("KVP"),
         exposure_mas=_exposure(fields),
         slice_thickness_mm=fields.optional("SliceThickness"),
-        kernel=kernel or None,
+        kernel=kernel_name(fields.words("ConvolutionKernel")),
         dose_fraction=dose,
         photons=photons,
         window=tuple((c, w) for c, w in zip(centres, widths, strict=False) if w > 0),

@@ -5,13 +5,13 @@ Kinds of identity are kept as hashes only, to compare; moments only to be subtra
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
 from ctinv.io._fields import Fields
+from ctinv.io.identity import PATIENT_KEYWORDS, digest
 
 Traits = tuple[tuple[str, Any], ...]
 Moment = tuple[int | None, float]
@@ -21,7 +21,6 @@ Moment = tuple[int | None, float]
 CLOCKS = ("Acquisition", "Series", "Content")
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,6})?)?)?")
-_PATIENT = ("PatientID", "PatientBirthDate", "PatientSex")
 _HASHED = {
     "study": ("StudyInstanceUID",),
     "frame of reference": ("FrameOfReferenceUID",),
@@ -54,7 +53,7 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
     """Named values that every slice of one volume shares; two slices that differ in one are of two scans."""
     image_type = fields.words("FrameType") or fields.words("ImageType")
     return (
-        ("patient", _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in _PATIENT)])),
+        ("patient", _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in PATIENT_KEYWORDS)])),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
         ("image matrix", (rows, columns)),
         ("image type", _digest([word.strip().upper() for word in image_type])),
@@ -74,7 +73,7 @@ def _name(text: str) -> str:
 
 
 def _digest(words: Sequence[str]) -> str:
-    return hashlib.sha256("\0".join(words).encode("utf-8", "replace")).hexdigest()[:16]
+    return digest(*words)[:16]
 
 
 def moments_of(fields: Fields) -> tuple[Moment | None, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -26,7 +26,7 @@ from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
 from ctinv.io._headers import Header, Scan, scan_files, scan_folder
 from ctinv.io._quiet import quiet
-from ctinv.volume import Acquisition, Volume, check_modality
+from ctinv.volume import Acquisition, Volume, check_modality, series_uid
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class SeriesInfo:
     """
 
     number: int
-    uid: str
+    uid: str = field(repr=False)
     slices: int
     spacing: tuple[float, float, float]
     matrix: tuple[int, int]
@@ -206,12 +206,14 @@ def _voxels(ordered: Stack) -> tuple[Any, int]:
 
 
 def _volume_uid(group: Group, siblings: bool) -> str:
-    """The series UID; a part of a mixed series gets a suffix, so that two parts never pass for one."""
-    if not siblings or not group.uid:
-        return group.uid
+    """The hash of the series UID, "" where there is none; the parts of a mixed series get one each."""
+    if not group.uid:
+        return ""
+    if not siblings:
+        return series_uid(group.uid)
     first = group.headers[0]
     part = repr(first.traits) + (min(h.instance_uid for h in group.headers) if group.passes > 1 else "")
-    return f"{group.uid}+{hashlib.sha256(part.encode()).hexdigest()[:8]}"
+    return series_uid(f"{group.uid}+{hashlib.sha256(part.encode()).hexdigest()[:8]}")
 
 
 def _unit(headers: Sequence[Header]) -> str:

@@ -1,19 +1,18 @@
 """Write a volume as a derived CT series, one file per slice, without any identity unless one is handed over.
 
-All attributes come from an allow-list; nothing is copied from the scan but its geometry and the technical
-facts of its `Acquisition`. It is written beside its final place and renamed: a killed write leaves nothing.
+All attributes come from the allow-list of `ctinv.io.identity`; nothing is copied from the scan but its geometry and the
+technical facts of its `Acquisition`. It is written beside its final place and renamed: a killed write leaves nothing.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.pixels import get_encoder
 from pydicom.uid import (
@@ -27,30 +26,21 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import format_number_as_ds
 
-from ctinv import __version__
 from ctinv.errors import InputError, SeriesError
-from ctinv.io._fields import PRIVATE_CREATOR, PRIVATE_DOSE, PRIVATE_GROUP, PRIVATE_PHOTONS
-from ctinv.io._files import bare
+from ctinv.io._derived import Source, add_removed_identity, add_statement
 from ctinv.io._quiet import quiet
-from ctinv.volume import Acquisition, Volume
+from ctinv.io.identity import (
+    PRIVATE_CREATOR,
+    PRIVATE_DOSE,
+    PRIVATE_GROUP,
+    PRIVATE_PHOTONS,
+    check_written,
+    kernel_name,
+)
+from ctinv.volume import Acquisition, Volume, hash_series
 
 # JPEG-LS first: as small as JPEG 2000 within a few percent and four times as fast to read.
 _COMPRESSED = (JPEGLSLossless, JPEG2000Lossless, RLELossless)
-_IDENTITY = [
-    "SpecificCharacterSet",
-    "PatientName",
-    "PatientID",
-    "PatientBirthDate",
-    "PatientSex",
-    "StudyInstanceUID",
-    "StudyID",
-    "StudyDate",
-    "StudyTime",
-    "AccessionNumber",
-    "ReferringPhysicianName",
-    "FrameOfReferenceUID",
-    "PatientPosition",
-]
 
 
 def write_series(
@@ -74,7 +64,8 @@ def write_series(
         folder: Where the files go; must not exist or be empty.
         description: SeriesDescription, at most 64 characters.
         template: One DICOM file of the source scan, whose patient, study and frame of reference are
-            taken over so that the series lies beside its source. Without it the series carries no identity.
+            taken over so that the series lies beside its source, and whose images are named as the source where they
+            lie in the plane of a slice. Without it the series carries no identity.
         derived: How the voxels were made, as plain facts; written to DerivationDescription.
         slope: HU per stored step. 1/8 keeps certificates, its range is ±4095 HU.
         compress: Compress without loss.
@@ -92,18 +83,22 @@ def write_series(
         )
     target = Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SeriesError(f"{bare(target)} exists and is not empty; choose a new folder for the series.")
+        raise SeriesError(f"{target.name[:60]} exists and is not empty; choose a new folder for the series.")
     stored = _quantised(volume.hu, slope)
-    common = _common(volume, description, derived, slope, seed_text)
     with quiet():
-        if template is not None:
-            _take_identity(common, Path(template))
+        common = _common(volume, description, derived, slope, seed_text)
+        source = None if template is None else Source.of(Path(template))
+        if source is not None:
+            source.hand_over(common)
         partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         try:
             for z, pixels in enumerate(stored):
-                _write(_slice(common, volume, z, pixels, compress, seed_text), partial / f"IM{z + 1:04d}.dcm")
+                ds = _slice(common, volume, z, pixels, source, seed_text)
+                if compress:
+                    _compress(ds)
+                _write(ds, partial / f"IM{z + 1:04d}.dcm")
             if target.exists():
                 target.rmdir()
             partial.rename(target)
@@ -152,28 +147,18 @@ def _common(
     row, column = _directions(volume.affine)
     _, rows_mm, columns_mm = volume.spacing
     # Series made from one scan share study and frame of reference; the hash does not lead back to its UID.
-    origin = hashlib.sha256(volume.uid.encode()).hexdigest()
+    origin = hash_series(volume.uid)
     ds = Dataset()
     ds.SOPClassUID = CTImageStorage
     ds.Modality = "CT"
-    ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Anonymous", "ANONYMOUS", "", ""
-    ds.PatientIdentityRemoved = "YES"
-    ds.DeidentificationMethod = "All attributes written from an allow-list"
-    ds.StudyDate = ds.StudyTime = ds.StudyID = ds.AccessionNumber = ds.ReferringPhysicianName = ""
+    add_statement(ds, derived or {})
+    add_removed_identity(ds)
     ds.StudyInstanceUID = generate_uid(entropy_srcs=["study", origin])
     ds.FrameOfReferenceUID = generate_uid(entropy_srcs=["frame", origin])
     ds.PositionReferenceIndicator = ds.PatientPosition = ""
     ds.SeriesInstanceUID = _uid("series", seed_text)
     ds.SeriesNumber, ds.AcquisitionNumber = 1, 1
     ds.SeriesDescription = description[:64]
-    facts = "; ".join(f"{key}={value}" for key, value in (derived or {}).items())
-    ds.DerivationDescription = f"Derived by napari-ctinv {__version__}, not for diagnosis. {facts}".strip()[
-        :1024
-    ]
-    ds.Manufacturer = "napari-ctinv developers"
-    ds.SoftwareVersions = __version__
-    ds.BurnedInAnnotation = "NO"
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = volume.shape[1:]
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 16, 15, 1
@@ -193,8 +178,8 @@ def _ds(value: float) -> str:
 def _add_acquisition(ds: Dataset, acquisition: Acquisition, step_mm: float) -> None:
     ds.KVP = "" if acquisition.kvp is None else _ds(acquisition.kvp)
     ds.SliceThickness = _ds(acquisition.slice_thickness_mm or step_mm)
-    if acquisition.kernel:
-        ds.ConvolutionKernel = acquisition.kernel[:16]
+    if kernel := kernel_name([acquisition.kernel or ""]):
+        ds.ConvolutionKernel = kernel
     if acquisition.exposure_mas is not None:
         ds.Exposure = round(acquisition.exposure_mas)
         ds.ExposureInuAs = round(acquisition.exposure_mas * 1000)
@@ -210,36 +195,35 @@ def _add_acquisition(ds: Dataset, acquisition: Acquisition, step_mm: float) -> N
         block.add_new(PRIVATE_PHOTONS, "FD", float(acquisition.photons))
 
 
-def _take_identity(ds: Dataset, template: Path) -> None:
-    """Patient, study and frame of reference of the source, on the caller's explicit wish."""
-    try:
-        source = dcmread(template, stop_before_pixels=True, specific_tags=[*_IDENTITY])
-    except Exception:
-        raise SeriesError(f"the template {bare(template)} is not a readable DICOM file.") from None
-    for keyword in _IDENTITY:
-        if source.get(keyword) not in (None, ""):
-            ds[keyword] = source[keyword]
-    del ds.PatientIdentityRemoved, ds.DeidentificationMethod
-
-
 def _slice(
-    common: Dataset, volume: Volume, z: int, pixels: NDArray[np.int16], compress: bool, seed_text: str | None
+    common: Dataset,
+    volume: Volume,
+    z: int,
+    pixels: NDArray[np.int16],
+    source: Source | None,
+    seed_text: str | None,
 ) -> Dataset:
     ds = Dataset()
     ds.update(common)
     ds.SOPInstanceUID = _uid(f"slice {z}", seed_text)
     ds.InstanceNumber = z + 1
-    ds.ImagePositionPatient = [_ds(v) for v in volume.affine[:3, 3] + z * volume.affine[:3, 0]]
+    place = volume.affine[:3, 3] + z * volume.affine[:3, 0]
+    ds.ImagePositionPatient = [_ds(v) for v in place]
+    if source is not None:
+        source.name_images(ds, place, np.cross(*_directions(volume.affine)))
     ds.file_meta = FileMetaDataset()
     ds.file_meta.MediaStorageSOPClassUID = CTImageStorage
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     ds.PixelData = pixels.astype("<i2").tobytes()
     ds["PixelData"].VR = "OW"
-    if compress:
-        syntax = next(uid for uid in _COMPRESSED if get_encoder(uid).is_available)
-        ds.compress(syntax, generate_instance_uid=False)
+    check_written(ds, handed_over=source is not None)
     return ds
+
+
+def _compress(ds: Dataset) -> None:
+    syntax = next(uid for uid in _COMPRESSED if get_encoder(uid).is_available)
+    ds.compress(syntax, generate_instance_uid=False)
 
 
 def _write(ds: Dataset, path: Path) -> None:

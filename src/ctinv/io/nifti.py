@@ -15,6 +15,7 @@ from ctinv.errors import SeriesError
 from ctinv.io import check_budget, check_hu, voxel_uid
 from ctinv.io._files import bare
 from ctinv.io._quiet import quiet
+from ctinv.statement import USE, statement
 from ctinv.volume import Acquisition, Volume
 
 # Gzip packs zeros at best about 1030 to 1.
@@ -94,7 +95,10 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
         with quiet():
             image = nib.Nifti1Image(volume.hu.transpose(2, 1, 0), affine)
             image.header.set_xyzt_units("mm")
-            image.header["descrip"] = b"Derived by napari-ctinv, not for diagnosis"
+            image.header["descrip"] = statement().encode()
+            image.header.extensions.append(
+                nib.nifti1.Nifti1Extension("comment", f"{statement()}. {USE}".encode())
+            )
             image.set_sform(affine, code=1)
             image.set_qform(affine, code=1)
             nib.save(image, partial)

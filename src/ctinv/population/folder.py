@@ -14,7 +14,8 @@ from pathlib import Path
 
 from ctinv.errors import CtinvError, InputError
 from ctinv.io import from_array, read
-from ctinv.io._files import bare, regular_files
+from ctinv.io._files import regular_files
+from ctinv.names import bare
 from ctinv.sampler.provenance import hash_series
 from ctinv.training.sources.scans import Facts, facts_of, identity_of, is_dicom, visible
 from ctinv.volume import Volume
@@ -88,7 +89,7 @@ def entries_of(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(
-            f"there is no folder {folder.name!r}; give one with a sub-folder or file per patient."
+            f"there is no folder {bare(folder)!r}; give one with a sub-folder or file per patient."
         )
     listed = visible(folder)
     stems = {_stem(path) for path in listed if path.is_file() and path.name.lower().endswith(ENDINGS)}
@@ -112,7 +113,7 @@ def entries_of(folder: Path) -> list[Path]:
 def without_names(text: str, entry: Path) -> str:
     """A sentence in which the names of the entry and of all files below it read ``a file``."""
     paths = [entry, *(regular_files(entry) if entry.is_dir() else [])]
-    names = {name for path in paths for name in (path.name, bare(path), path.name[:60], _stem(path))}
+    names = {name for path in paths for name in (path.name, bare(path), _stem(path))}
     names |= {part for path in paths[1:] for part in path.relative_to(entry).parts}
     telling = (name for name in names if re.search(r"[^\W\d_]{2}|\d{5}", name))
     for name in sorted(telling, key=len, reverse=True):

@@ -19,13 +19,14 @@ from ctinv.atomic import write_atomic, write_png
 from ctinv.errors import InputError
 from ctinv.jsonable import dumps, plain
 from ctinv.sampler.words import TARGET_DOMAIN, arrivals, number
+from ctinv.statement import USE
 
 if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
     from ctinv.sampler.batch import Batch, Setting
     from ctinv.sampler.provenance import Provenance
 
-STAMP = "Research use only, not for diagnosis."
+STAMP = USE
 WINDOWS = {
     "soft tissue": (40.0, 400.0),
     "lung": (-600.0, 1500.0),

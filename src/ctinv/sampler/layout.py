@@ -38,6 +38,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from ctinv.errors import InputError, StoreError
 from ctinv.sampler.batch import NoiseModel, Setting
 from ctinv.sampler.provenance import Provenance
+from ctinv.statement import USE, statement
 from ctinv.volume import Acquisition, Box, Volume
 
 FORMAT = 1
@@ -78,6 +79,7 @@ def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int)
     region, output = setting.region, setting.output_box.shape
     meta = {
         "format": FORMAT,
+        "use": f"{statement()}. {USE}",
         "key": provenance.key(),
         "n": n,
         "provenance": provenance.with_n(n).to_json(),

@@ -14,6 +14,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ctinv.errors import InputError
+from ctinv.volume import hash_series
+
+__all__ = ["Provenance", "hash_series", "plain"]
 
 _NOT_IN_KEY = ("n", "device", "versions", "window_source")
 # Fields that came later: at these values they are left out of the key, so that older studies keep theirs.
@@ -27,11 +30,6 @@ _LATER: dict[str, Any] = {
 }
 # Fitted numbers of the noise model agree between machines to about 1e-7; a key must not hang on the rest.
 _KEY_DIGITS = 5
-
-
-def hash_series(uid: str) -> str:
-    """The sha256 of a series UID: tells series apart without naming one."""
-    return hashlib.sha256(uid.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

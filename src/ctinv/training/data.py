@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctinv.errors import InputError
+from ctinv.names import bare
 from ctinv.quality import AIR_HU
 
 Target = Literal["full", "independent"]
@@ -58,11 +59,11 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"expected {path.name} to be a NumPy array of HU for the pair {name}; write the pairs first."
+                f"expected {bare(path)} to be a NumPy array of HU for the pair {name}; write the pairs first."
             ) from error
         if array.ndim != 3 or array.dtype.kind not in "fiu":
             raise InputError(
-                f"expected {path.name} to hold (Z, Y, X) HU, got {array.dtype} of shape {array.shape}."
+                f"expected {bare(path)} to hold (Z, Y, X) HU, got {array.dtype} of shape {array.shape}."
             )
         arrays.append(array)
     if arrays[0].shape != arrays[1].shape:

@@ -22,6 +22,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 from numpy.typing import NDArray
 
+from ctinv.statement import png_text
+
 INK, QUIET, ALARM, MARK, GRID = "#1a1a1a", "#5c5c5c", "#b00020", "#ffb000", "#e3e3e3"
 BLUE, ORANGE, GREEN, VIOLET = "#1f5fa8", "#c2410c", "#2f7d32", "#6a4c93"
 DPI = 200
@@ -87,7 +89,7 @@ def png(panel: Panel) -> bytes:
     """The bytes of a panel's picture."""
     with matplotlib.style.context("default", after_reset=True):
         figure, buffer = panel.draw(), io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": "ctinv"})
+        figure.savefig(buffer, format="png", dpi=DPI, metadata=png_text())
     return buffer.getvalue()
 
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctinv.errors import InputError
+from ctinv.names import bare, is_neutral
 from ctinv.training.sources.scans import Entry, Facts, facts_of, identity_of, scans_in, stem_of, visible
 
 _logger = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def find_pairs(folder: Path, layout: str = "auto") -> list[PairSource]:
         InputError: The layout is unknown, not recognised, or a scan lacks its partner.
     """
     if not folder.is_dir():
-        raise InputError(f"there is no data folder {folder.name!r}; check the path.")
+        raise InputError(f"there is no data folder {bare(folder)!r}; check the path.")
     folder = folder.resolve()  # names of folders above count too
     if layout == "auto":
         layout = _recognised(folder)
@@ -226,14 +227,14 @@ def _dose_files(folder: Path, side: str) -> dict[str, Entry]:
 
 
 def _paired_files(folder: Path) -> list[_Found]:
-    """Pairs of files; an array's NAME was chosen for a training, that of another format may be a patient's."""
+    """Pairs of files; a neutral NAME of an array was chosen for a training, any other one may be a patient's."""
     low, full = _dose_files(folder, "low"), _dose_files(folder, "full")
     _refuse_single(low, full)
     found = []
     for name in sorted(full):
         entry = full[name]
         facts = facts_of(folder / f"{entry.name}.json")
-        public = entry.name if entry.path.suffix == ".npy" else ""
+        public = entry.name if entry.path.suffix == ".npy" and is_neutral(entry.name) else ""
         found.append(_Found(entry.path, low[name].path, public, facts))
     return found
 

@@ -14,18 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydicom.tag import Tag
-
 from ctinv.errors import InputError
+from ctinv.io._fields import Fields
 from ctinv.io._files import NotDicom, bare, open_dataset, regular_files
 from ctinv.io._quiet import quiet
+from ctinv.io.identity import PATIENT_KEYWORDS, digest, tags_of
 from ctinv.volume import Acquisition
 
 SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".mha", ".npy")
 """Files that hold a whole scan, all of which `ctinv.io.read` reads."""
 
-_IDENTITY_KEYWORDS = ("SeriesInstanceUID", "PatientID", "PatientName")
-_IDENTITY_TAGS = [int(Tag(keyword)) for keyword in _IDENTITY_KEYWORDS]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}")
 _PIECE = 2**20
 
@@ -144,23 +142,24 @@ def identity_of(scan: Path) -> Identity:
     first = next(path for path in regular_files(scan) if stem_of(path) is None and is_dicom(path))
     try:
         with quiet():
-            header = open_dataset(first, _IDENTITY_TAGS, pixels=False)
-            series, number, name = (str(header.get(tag, "")).strip() for tag in _IDENTITY_KEYWORDS)
+            tags = tags_of(("SeriesInstanceUID", *PATIENT_KEYWORDS))
+            fields = Fields([open_dataset(first, tags, pixels=False)])
+            series, *person = map(fields.text, ("SeriesInstanceUID", *PATIENT_KEYWORDS))
     except Exception:  # damaged: the reader says so when the scan is opened
-        series = number = name = ""
-    patient = hashlib.sha256(f"{number}\0{name}".encode()).hexdigest() if number or name else None
-    return Identity(hashlib.sha256(series.encode()).hexdigest()[:8] if series else _file_hash(first), patient)
+        series, person = "", []
+    patient = digest(*person) if any(person) else None
+    return Identity(digest(series)[:8] if series else _file_hash(first), patient)
 
 
 def _file_hash(path: Path) -> str:
     """Hash of the size and of three pieces of a file: its beginning, middle and end."""
     size = path.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
+    state = hashlib.sha256(str(size).encode())
     with path.open("rb") as stream:
         for start in (0, size // 2, max(0, size - _PIECE)):
             stream.seek(start)
-            digest.update(stream.read(_PIECE))
-    return digest.hexdigest()[:8]
+            state.update(stream.read(_PIECE))
+    return state.hexdigest()[:8]
 
 
 def facts_of(path: Path) -> Facts:
