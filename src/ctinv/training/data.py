@@ -136,7 +136,7 @@ class PairedPatches:
         dose: a, the dose fraction of the low-dose side.
 
     Raises:
-        InputError: No pair, or slices smaller than a patch.
+        InputError: No pair, or slices smaller than a patch; when called, a patch that is not finite.
     """
 
     def __init__(
@@ -174,6 +174,13 @@ class PairedPatches:
         patches = [self._draw(step_seed(self.seed, step, place)) for place in range(self.batch)]
         low, full = (torch.stack([patch[side] for patch in patches]) for side in ("low", "full"))
         return low, full
+
+    def fingerprint(self) -> str:
+        """A sha256 of the first batch before any arithmetic but its own: other scans or another choice give another."""
+        digest = hashlib.sha256()
+        for side in self(0):
+            digest.update(f"{tuple(side.shape)}".encode() + side.numpy().tobytes())
+        return digest.hexdigest()
 
     def _draw(self, seed: int) -> dict[str, Tensor]:
         state = np.random.RandomState(seed)
@@ -229,6 +236,10 @@ def crop_of(
                 if float((full > air).mean()) >= body:
                     break
             low = neighbours(pair.low[(slice(None), *place)], z, slices)
+            if not (np.isfinite(low).all() and np.isfinite(full).all()):
+                raise InputError(
+                    f"slice {z + 1} of the pair {pair.name} or a neighbour of it holds NaN or infinite HU; mend the scan."
+                )
             return {"low": low, "full": full[None]}
 
     return BodyCropd()
