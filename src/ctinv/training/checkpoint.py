@@ -122,7 +122,7 @@ def load_checkpoint(
     Raises:
         ModelError: Both are damaged, or it was written under other settings, of which the first is named.
     """
-    found, warning = _newest(path)
+    found, warning = newest_whole(path)
     header, tensors = found
     _refuse_other(path, header["config"], config)
     for turn in turns:
@@ -156,8 +156,12 @@ OTHERWISE = {
 _Parts = tuple[dict[str, Any], dict[str, Tensor]]
 
 
-def _newest(path: Path) -> tuple[_Parts, str]:
-    """Header and tensors of the newest checkpoint that is whole, and what must be said of it."""
+def newest_whole(path: Path) -> tuple[_Parts, str]:
+    """Header and tensors of the newest checkpoint that is whole, and what must be said of it, if anything.
+
+    Raises:
+        ModelError: None is.
+    """
     found = _read(path, previous(path))
     if found is not None:
         return found, ""
