@@ -16,7 +16,7 @@ from ctinv.training.checkpoint import is_there, newest_whole
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "generators"))
 
-from generator_runs import small_config, write_pairs  # noqa: E402  # of the folder above
+from generator_runs import small_config, write_pairs  # of the folder above
 
 COMMON = """
 name = "tiny"

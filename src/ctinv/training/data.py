@@ -162,7 +162,7 @@ class PairedPatches:
                 raise InputError(
                     f"the slices of {pair.name} are smaller than a patch of {patch} pixels; shrink the patch."
                 )
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed, self._pairs = batch, seed, pairs
         self._transform = _transform(
             pairs, patch, body, air, slices, augmentation or Augmentation(), target, dose
         )
@@ -185,7 +185,13 @@ class PairedPatches:
     def _draw(self, seed: int) -> dict[str, Tensor]:
         state = np.random.RandomState(seed)
         self._transform.set_random_state(state=state)
-        found: dict[str, Tensor] = self._dataset[int(state.randint(len(self._dataset)))]
+        index = int(state.randint(len(self._dataset)))
+        found: dict[str, Tensor] = self._dataset[index]
+        if not all(bool(torch.isfinite(found[side]).all()) for side in ("low", "full")):
+            pair, z = self._pairs[self._dataset.data[index]["pair"]], self._dataset.data[index]["z"]
+            raise InputError(
+                f"slice {z + 1} of the pair {pair.name} or a neighbour of it holds NaN or infinite HU; mend the scan."
+            )
         return found
 
 
@@ -236,10 +242,6 @@ def crop_of(
                 if float((full > air).mean()) >= body:
                     break
             low = neighbours(pair.low[(slice(None), *place)], z, slices)
-            if not (np.isfinite(low).all() and np.isfinite(full).all()):
-                raise InputError(
-                    f"slice {z + 1} of the pair {pair.name} or a neighbour of it holds NaN or infinite HU; mend the scan."
-                )
             return {"low": low, "full": full[None]}
 
     return BodyCropd()

@@ -13,9 +13,14 @@ _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was not enough: Python's, NumPy's, or that of one of torch's allocators."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _WORDS)
-    )
+    cause: BaseException | None = error
+    while cause is not None:  # MONAI wraps what its transforms raise
+        if isinstance(cause, MemoryError):
+            return True
+        if isinstance(cause, RuntimeError) and any(word in str(cause).lower() for word in _WORDS):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def too_little(batch: int, patch: int, kept: str) -> ResourceError:
