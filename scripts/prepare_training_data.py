@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from fetch_public_ct import SCANS, default_cache, fetch, write_array, write_text
+from fetch_public_ct import SCANS, default_cache, digest_of, fetch, is_whole, write_array, write_text
 
 from ctinv.simulate import add_rician_noise, simulate_low_dose
 from ctinv.volume import Acquisition, Volume
@@ -65,7 +65,7 @@ def read_scan(voxels: Path) -> Volume:
 def prepare(name: str, cache: Path, out: Path, *, workers: int) -> None:
     """Simulate and write one patient, unless it is there."""
     low_path, full_path, facts_path = out / f"{name}_low.npy", out / f"{name}_full.npy", out / f"{name}.json"
-    if facts_path.is_file():
+    if is_whole(low_path, full_path, facts=facts_path):
         log.info("%s is there", name)
         return
     recipe = RECIPES[name]
@@ -93,6 +93,7 @@ def prepare(name: str, cache: Path, out: Path, *, workers: int) -> None:
         "slices": kept.tolist(),
         "note": low.notes[-1],
     }
+    facts["sha256"] = digest_of(facts, low_path, full_path)
     write_text(facts_path, json.dumps(facts, indent=1))
     log.info("%s: %d pairs, %s", name, len(kept), low.notes[-1])
 

@@ -9,17 +9,17 @@ import errno
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ResourceError
 
-PARTS = ".*.part"
-"""Pattern of what killed writers leave."""
+_PARTS = ".*.part"
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -77,6 +77,18 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def sweep(folder: Path, *, older_than_s: float) -> None:
+    """Remove what killed writers left in a folder and below, unless it is so young that its writer may live."""
+    for left in list(folder.rglob(_PARTS)):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime < older_than_s:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
+
+
 def refusal(path: Path, error: OSError, *, size: int | None = None) -> ResourceError:
     """What an operating system's refusal to write means, in one sentence.
 
@@ -105,10 +117,10 @@ def in_words(size: int) -> str:
 
 
 def _remove(part: Path) -> None:
-    try:
+    with suppress(
+        OSError
+    ):  # the folder has gone, or nothing may be written any more: nothing more can be done
         part.unlink(missing_ok=True)
-    except OSError:  # the folder has gone, or nothing may be written any more: nothing more can be done
-        return
 
 
 def write_png(path: Path, figure: Any) -> None:

@@ -1,8 +1,8 @@
 """Trainings that are killed with SIGKILL again and again, in a process that has loaded everything and forks them.
 
-A kill comes at a random time, or at a random one of the moments in which a crash could hurt: before any opening, renaming or
-removing of a file, in the middle of writing one, in the middle of a row of the log. After each kill the newest checkpoint must
-be whole, nothing must have to be said of it, and it must not be older than before; ``best.safetensors`` must be readable.
+A kill comes at a random time, or at a random one of the moments in which a crash could hurt: before any opening, renaming
+or removing of a file, in the middle of writing one, in the middle of a row of the log. After each kill the newest checkpoint
+must be whole, with nothing to be said of it, and not older than before; ``best.safetensors`` must be readable.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ OUT_OF_MEMORY = {
     "the GPU's allocator": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     "Python": MemoryError,
     "the CPU's allocator": lambda: RuntimeError(
-        "[enforce fail at alloc_cpu.cpp:125] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        "[enforce fail at alloc_cpu.cpp:125] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
     ),
 }
 

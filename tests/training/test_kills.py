@@ -31,6 +31,6 @@ def test_fifty_kills_change_nothing_and_leave_no_unreadable_checkpoint(tmp_path:
     report = json.loads(ran.stdout)
     kinds = collections.Counter(kind for kind, *_ in report["kills"])
     assert kinds == KILLS
-    assert set(way for _, way, *_ in report["kills"]) == {"event", "file", "row", "time"}
+    assert {way for _, way, *_ in report["kills"]} == {"event", "file", "row", "time"}
     # what is written in place does not live through it, so that the kills do come at bad moments
     assert report["control"] >= 4

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ctinv.atomic import PARTS
+from ctinv.atomic import sweep
 from ctinv.errors import InputError
 from ctinv.sampler.lock import WriterLock
 
@@ -28,11 +28,7 @@ def held_folder(out: Path) -> Iterator[None]:
             f"the output folder {out.name} cannot be made or written ({error.strerror}); choose another."
         ) from error
     try:
-        for left in list(out.rglob(PARTS)):
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+        sweep(out, older_than_s=-math.inf)  # whoever held the folder before is gone
         yield
     finally:
         lock.release()
