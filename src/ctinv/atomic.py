@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,7 +18,8 @@ from typing import Any
 
 from ctinv.errors import ResourceError
 
-_PARTS = ".*.part"
+PART = ".part"
+"""Ending of the temporary name, for who cleans up after a killed process."""
 _NO_ROOM = (errno.ENOSPC, errno.EFBIG, *([errno.EDQUOT] if hasattr(errno, "EDQUOT") else []))
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -36,24 +36,17 @@ def replacing(path: Path, *, parents: bool = False, size: int | None = None) -> 
     Raises:
         ResourceError: The disk is full or the folder cannot be written; an older file stays.
     """
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-        sync_folder(path.parent)
+        with _taking_place(path) as part:
+            yield part
     except OSError as error:
-        _remove(part)
         raise refusal(path, error, size=size) from error
-    finally:
-        _remove(part)
 
 
 def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all: temporary name in the same folder, fsync, rename, fsync of the folder.
 
     Args:
         path: The file.
@@ -67,19 +60,45 @@ def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
         part.write_bytes(content)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk; Windows has no way and no need to."""
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def replace_file(path: Path, content: bytes) -> None:
+    """What `write_atomic` does in a folder that exists, with the operating system's own error.
+
+    Raises:
+        OSError: The disk refused; an older file stays.
+    """
+    with _taking_place(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def _taking_place(path: Path) -> Iterator[Path]:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{PART}")
+    try:
+        yield part
+        flush(part)
+        part.replace(path)
+        flush(path.parent)
+    finally:
+        with suppress(
+            OSError
+        ):  # the folder has gone, or nothing may be written any more: nothing more can be done
+            part.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or a folder's list of names is on the disk (fsync)."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows has no fsync for folders
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sweep(folder: Path, *, older_than_s: float) -> None:
     """Remove what killed writers left in a folder and below, unless it is so young that its writer may live."""
-    for left in list(folder.rglob(_PARTS)):
+    for left in list(folder.rglob(f".*{PART}")):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime < older_than_s:
                 continue
@@ -114,13 +133,6 @@ def refusal(path: Path, error: OSError, *, size: int | None = None) -> ResourceE
 def in_words(size: int) -> str:
     """A number of bytes for people."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-
-
-def _remove(part: Path) -> None:
-    with suppress(
-        OSError
-    ):  # the folder has gone, or nothing may be written any more: nothing more can be done
-        part.unlink(missing_ok=True)
 
 
 def write_png(path: Path, figure: Any) -> None:

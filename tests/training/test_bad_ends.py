@@ -93,9 +93,14 @@ def check_sentence(error: CtinvError) -> None:
     assert str(error).endswith(".")
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize("where", ["loss", "gradient"])
-@pytest.mark.parametrize(("kind", "step"), [("average", 7), (GENERATOR, 3)])
+@pytest.mark.parametrize(
+    ("kind", "step", "where", "value"),
+    [
+        *[("average", 7, where, value) for where in ("loss", "gradient") for value in (math.nan, math.inf)],
+        (GENERATOR, 3, "loss", math.inf),
+        (GENERATOR, 3, "gradient", math.nan),
+    ],
+)
 def test_a_loss_that_is_not_finite_ends_the_run_and_going_on_says_what_to_change(
     data: Path, tmp_path: Path, kind: str, step: int, where: str, value: float
 ) -> None:
@@ -116,8 +121,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_going_on_says_what_to_change
     assert str(again.value) == str(told.value)
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-@pytest.mark.parametrize(("kind", "step"), [("average", 7), (GENERATOR, 3)])
+@pytest.mark.parametrize(
+    ("kind", "step", "value"), [("average", 7, math.nan), ("average", 7, math.inf), (GENERATOR, 3, math.nan)]
+)
 def test_a_batch_that_is_not_finite_is_named_and_the_run_goes_on_once_it_is_mended(
     data: Path, tmp_path: Path, whole: dict[str, Any], kind: str, step: int, value: float
 ) -> None:
@@ -133,14 +139,13 @@ def test_a_batch_that_is_not_finite_is_named_and_the_run_goes_on_once_it_is_mend
     assert outcome(tmp_path) == whole[kind]
 
 
-@pytest.mark.parametrize("who", OUT_OF_MEMORY)
 @pytest.mark.parametrize(
-    ("kind", "turn", "kept"),
+    ("kind", "turn", "kept", "who"),
     [
-        ("average", "", 7),
-        ("duel", "denoiser", 6),
-        (GENERATOR, "", 3),
-    ],  # a critic that moved is not a whole step
+        *[("average", "", 7, who) for who in OUT_OF_MEMORY],
+        ("duel", "denoiser", 6, "the GPU's allocator"),  # a critic that moved is not a whole step
+        (GENERATOR, "", 3, "the CPU's allocator"),
+    ],
 )
 def test_memory_that_is_not_enough_keeps_the_last_whole_step_and_names_what_to_lower(
     data: Path, tmp_path: Path, whole: dict[str, Any], kind: str, turn: str, kept: int, who: str
@@ -161,6 +166,17 @@ def test_memory_that_is_not_enough_keeps_the_last_whole_step_and_names_what_to_l
     assert newest(tmp_path)[0]["step"] == kept
     train(kind, data, tmp_path)  # the same batch: a smaller one would be another training
     assert outcome(tmp_path) == whole[kind]
+
+
+def test_memory_that_a_transform_of_monai_lacks_is_recognised_behind_its_own_error(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("ctinv.training.data.neighbours", refuse)
+    with pytest.raises(ResourceError, match="batches of 2 patches of 32 pixels"):
+        train("average", data, tmp_path)
 
 
 def test_another_runtime_error_is_not_taken_for_memory(data: Path, tmp_path: Path) -> None:

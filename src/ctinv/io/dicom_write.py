@@ -28,6 +28,7 @@ from pydicom.uid import (
 from pydicom.valuerep import format_number_as_ds
 
 from ctinv import __version__
+from ctinv.atomic import flush
 from ctinv.errors import InputError, SeriesError
 from ctinv.io._fields import PRIVATE_CREATOR, PRIVATE_DOSE, PRIVATE_GROUP, PRIVATE_PHOTONS
 from ctinv.io._files import bare
@@ -107,6 +108,7 @@ def write_series(
             if target.exists():
                 target.rmdir()
             partial.rename(target)
+            flush(target.parent)
         except OSError as error:
             raise SeriesError(
                 f"the series could not be written ({error.strerror or 'input/output error'}); check space "

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ctinv.errors import InputError, ModelError, ResourceError
 from ctinv.training.fit import FitResult
-from ctinv.training.memory import is_out_of_memory, too_little
+from ctinv.training.memory import ran_out, too_little
 
 
 class Save(Protocol):
@@ -57,7 +57,7 @@ def _saved_again(result: FitResult, save: Save, saved: int) -> int:
     except ResourceError:  # the sentence of what ended the run is the one to be read
         return saved
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        if not ran_out(error):
             raise
         return saved
     return result.step

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from ctinv.training.memory import is_out_of_memory
+from ctinv.training.memory import ran_out
 from ctinv.training.randomness import seeded, turn_generator
 
 Batch = tuple[Tensor, ...]
@@ -166,7 +166,7 @@ def fit(
             found, problem = loop.take(step)
             ended = "nan" if problem else None
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not ran_out(error):
                 raise
             ended = "memory"
         if ended is not None:  # outside of the except block, whose traceback holds the batch and its graph

@@ -1,4 +1,4 @@
-"""Memory that was not enough: recognised whoever says so, and said in one sentence."""
+"""Memory that was not enough for a training, said in one sentence."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ctinv.errors import ResourceError
-
-# The GPU's allocators, the CPU's on Linux and on Windows, and the libraries that ask for workspace themselves.
-_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+from ctinv.fibre.memory import is_out_of_memory
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was not enough: Python's, NumPy's, or that of one of torch's allocators."""
+def ran_out(error: BaseException) -> bool:
+    """Whether an error, or one that it wraps, says that memory was not enough; MONAI wraps what its transforms raise."""
     cause: BaseException | None = error
-    while cause is not None:  # MONAI wraps what its transforms raise
-        if isinstance(cause, MemoryError):
-            return True
-        if isinstance(cause, RuntimeError) and any(word in str(cause).lower() for word in _WORDS):
-            return True
+    while cause is not None and not is_out_of_memory(cause):
         cause = cause.__cause__
-    return False
+    return cause is not None
 
 
 def too_little(batch: int, patch: int, kept: str) -> ResourceError:
@@ -47,6 +41,6 @@ def enough(batch: int, patch: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        if not ran_out(error):
             raise
         raise too_little(batch, patch, "The last checkpoint, if there is one, is kept.") from None
