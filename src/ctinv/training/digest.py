@@ -8,8 +8,11 @@ under the file's name is listed, and only what was written completely is ever li
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ctinv.atomic import replacing, write_atomic
 
@@ -59,6 +62,16 @@ def read_digested(path: Path, other: Path | None = None) -> bytes | None:
         return None
     listed = _listed(path) + (_listed(other) if other is not None else [])
     return content if hashlib.sha256(content).hexdigest() in listed else None
+
+
+def digest_of_facts(facts: Mapping[str, Any], *files: Path) -> str:
+    """sha256 of JSON-able facts, but for the one that is called ``sha256``, and of the files that they describe."""
+    told = {key: value for key, value in facts.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for path in files:
+        with path.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
 
 
 def discard(path: Path) -> None:
