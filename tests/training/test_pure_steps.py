@@ -86,6 +86,39 @@ def test_the_callers_random_numbers_are_not_touched_even_by_a_step_that_fails() 
         assert torch.equal(torch.rand(2), expected[2:])
 
 
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_step_that_lacks_memory_leaves_a_state_from_which_the_run_is_the_same(remembers: bool) -> None:
+    """Where running means move with the forward pass alone, it is the last copy that is whole."""
+
+    def start() -> list[Turn]:
+        (turn,) = forgetful()
+        layers = [*turn.module.children(), *([nn.BatchNorm2d(1)] if remembers else [])]
+        model = nn.Sequential(*layers)
+
+        def loss(batch: Batch, _generator: torch.Generator) -> Tensor:
+            found = (model(batch[0]) - batch[1]).square().mean()
+            if failing:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return found
+
+        return [Turn("denoiser", model, torch.optim.Adam(model.parameters(), lr=1e-2), loss)]
+
+    failing = False
+    whole, turns = start(), start()
+    fit(whole, batches, steps=STEPS)
+
+    def fail_next(step: int, _losses: dict[str, float]) -> None:
+        nonlocal failing
+        failing = step == 5
+
+    ended = fit(turns, batches, steps=STEPS, callback=fail_next, keep_every=2)
+    assert (ended.ended, ended.step, ended.failed) == ("memory", 4 if remembers else 5, 6)
+    failing = False
+    fit(turns, batches, steps=STEPS, start=ended.step)
+    for name, value in whole[0].module.state_dict().items():
+        assert torch.equal(value, turns[0].module.state_dict()[name]), name
+
+
 def test_a_batch_is_the_same_whatever_was_drawn_before_it() -> None:
     rng = np.random.default_rng(0)
     volumes = [rng.normal(0, 300, (3, 40, 40)).astype(np.float32) for _ in range(4)]

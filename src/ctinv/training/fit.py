@@ -197,6 +197,8 @@ class _Loop:
         self.turns, self.batches, self.seed, self.ema = turns, batches, seed, ema
         self.factor, self.clip_norm = learning_rate, clip_norm
         self.moved = False  # whether the present step has changed anything yet
+        # Running means and the like move with every look at a batch.
+        self.remembers = any(True for turn in turns for _ in turn.module.buffers())
         self.rates = [
             [float(group.get("initial_lr", group["lr"])) for group in turn.optimizer.param_groups]
             for turn in turns
@@ -208,6 +210,7 @@ class _Loop:
         """Make one step; its losses, and what was not finite, if anything."""
         factor = 1.0 if self.factor is None else self.factor(step)
         batch, found = self.batches(step), {}
+        self.moved = self.remembers
         for turn, rate in zip(self.turns, self.rates, strict=True):
             if step < turn.begins:
                 continue

@@ -22,15 +22,9 @@ from ctinv.training.data import Pair
 from ctinv.training.folder import held_folder
 from ctinv.training.generator.build import build_model, definitions
 from ctinv.training.generator.config import GeneratorConfig
+from ctinv.training.generator.kept import read_stage, read_state
 from ctinv.training.generator.material import Material, Materials, measure_sigma_out
-from ctinv.training.generator.stage_run import (
-    Callback,
-    GeneratorEvent,
-    Run,
-    Stage,
-    read_stage,
-    read_state,
-)
+from ctinv.training.generator.stage_run import Callback, GeneratorEvent, Run, Stage
 from ctinv.training.generator.stages import Workshop, autoencoder_turns, fibre_turns, flow_turns
 from ctinv.training.memory import enough
 from ctinv.training.sources import choose_pairs

@@ -5,7 +5,6 @@ A stage that is finished is never run again; one that was interrupted goes on fr
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ctinv.atomic import refusal
@@ -29,11 +28,12 @@ from ctinv.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from ctinv.training.digest import read_digested, write_digested
+from ctinv.training.digest import write_digested
 from ctinv.training.ending import check_end
 from ctinv.training.fit import Batch, Losses, Turn, cosine, fit
 from ctinv.training.generator.config import GeneratorConfig
 from ctinv.training.generator.judge import judge
+from ctinv.training.generator.kept import STATE, read_stage, read_state
 from ctinv.training.generator.material import Material, Materials
 from ctinv.training.generator.stages import Workshop
 from ctinv.training.interrupts import Held
@@ -119,7 +119,7 @@ class Run:
     @property
     def state_path(self) -> Path:
         """What is finished, and how."""
-        return self.out / "state.json"
+        return self.out / STATE
 
     def resume(self) -> None:
         """Take over the finished stages of an earlier run.
@@ -234,38 +234,6 @@ class Run:
         """Write the state of the run."""
         content = {**self.state, "config": self.decides, "sigma_out_hu": self.shop.sigma_out}
         write_digested(self.state_path, dumps(content, indent=1).encode())
-
-
-def read_state(out: Path) -> dict[str, Any] | None:
-    """What ``state.json`` of a run says, None where there is none.
-
-    Raises:
-        ModelError: It is not what its sha256 file says.
-    """
-    path = out / "state.json"
-    if not path.exists():
-        return None
-    content = read_digested(path)
-    if content is None:
-        raise ModelError(
-            f"state.json in {out.name} is not what its sha256 file says; begin anew in another output folder."
-        )
-    found: dict[str, Any] = json.loads(content)
-    return found
-
-
-def read_stage(out: Path, file: str) -> dict[str, Tensor]:
-    """The tensors that a finished stage left.
-
-    Raises:
-        ModelError: The file is missing or is not what its sha256 file says.
-    """
-    content = read_digested(out / file)
-    if content is None:
-        raise ModelError(
-            f"{file} in {out.name} is missing or not what its sha256 file says; begin anew in another output folder."
-        )
-    return load(content)
 
 
 class _Follower:
