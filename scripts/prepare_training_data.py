@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from fetch_public_ct import SCANS, default_cache, fetch, write_array, write_text
+from fetch_public_ct import SCANS, default_cache, fetch, is_whole, write_array, write_text
 
 from ctinv.simulate import add_rician_noise, simulate_low_dose
+from ctinv.training.digest import digest_of_facts
 from ctinv.volume import Acquisition, Volume
 
 log = logging.getLogger("prepare_training_data")
@@ -65,7 +66,7 @@ def read_scan(voxels: Path) -> Volume:
 def prepare(name: str, cache: Path, out: Path, *, workers: int) -> None:
     """Simulate and write one patient, unless it is there."""
     low_path, full_path, facts_path = out / f"{name}_low.npy", out / f"{name}_full.npy", out / f"{name}.json"
-    if facts_path.is_file():
+    if is_whole(low_path, full_path, facts=facts_path):
         log.info("%s is there", name)
         return
     recipe = RECIPES[name]
@@ -93,6 +94,7 @@ def prepare(name: str, cache: Path, out: Path, *, workers: int) -> None:
         "slices": kept.tolist(),
         "note": low.notes[-1],
     }
+    facts["sha256"] = digest_of_facts(facts, low_path, full_path)
     write_text(facts_path, json.dumps(facts, indent=1))
     log.info("%s: %d pairs, %s", name, len(kept), low.notes[-1])
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ctinv.denoiser import Denoiser
 from ctinv.fibre import cache
@@ -68,6 +72,44 @@ def test_a_damaged_factor_is_built_again(
     assert second.setting.scalars == pytest.approx(first.setting.scalars)
     (path,) = folder.glob("*.factor")
     assert path.read_bytes() != bytes(content)
+
+
+def test_no_flipped_bit_no_cut_and_no_other_name_is_believed(
+    small_denoiser: Denoiser, phantom_scan: Volume, folder: Path
+) -> None:
+    InvarianceSampler(small_denoiser, device="cpu").prepare(phantom_scan, BOX)
+    (path,) = folder.glob("*.factor")
+    good, rng, cpu = path.read_bytes(), random.Random(0), torch.device("cpu")
+    assert cache.read_factor(path.stem, cpu) is not None
+    damages = [good[: rng.randrange(len(good))] for _ in range(20)] + [b"", good + b"x"]
+    for _ in range(60):
+        place, bit = rng.randrange(len(good)), 1 << rng.randrange(8)
+        damages.append(good[:place] + bytes([good[place] ^ bit]) + good[place + 1 :])
+    for damaged in damages:
+        path.write_bytes(damaged)
+        assert cache.read_factor(path.stem, cpu) is None
+        assert not path.exists()
+    other = path.with_stem("0" * 64)
+    other.write_bytes(good)
+    assert cache.read_factor(other.stem, cpu) is None
+
+
+def test_two_writers_and_what_a_killed_one_left_do_no_harm(
+    small_denoiser: Denoiser, phantom_scan: Volume, folder: Path
+) -> None:
+    InvarianceSampler(small_denoiser, device="cpu").prepare(phantom_scan, BOX)
+    (path,) = folder.glob("*.factor")
+    good = path.read_bytes()
+    factor = cache.read_factor(path.stem, torch.device("cpu"))
+    assert factor is not None
+    young, old = folder / ".a.factor.00000000.part", folder / ".b.factor.00000000.part"
+    for part in (young, old):
+        part.write_bytes(good[:100])
+    os.utime(old, (0, 0))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: cache.write_factor(path.stem, factor), range(16)))
+    assert path.read_bytes() == good
+    assert [part.name for part in folder.glob(".*")] == [young.name]  # its writer may still live
 
 
 def test_the_cache_stays_small(

@@ -234,18 +234,20 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_and_a_bad_one_never_re
     with pytest.raises(ModelError, match="not finite"):
         save_checkpoint(path, turns, step=5, config=CONFIG)
     assert path.read_bytes() == good
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [path.name, f"{path.name}.sha256"]
 
     turns, _ = start(seed=1)
     save_checkpoint(path, turns, step=6, config=CONFIG)
     newest = bytearray(path.read_bytes())
     newest[-3] ^= 0x10  # one flipped bit in a weight, which the format itself does not notice
     path.write_bytes(newest)
-    assert load_checkpoint(path, turns, config=CONFIG).step == 4
+    found = load_checkpoint(path, turns, config=CONFIG)
+    assert found.step == 4
+    assert found.warning == "checkpoint.safetensors is damaged; the one before it, of step 4, is taken."
     path.write_bytes(good[: len(good) // 2])
     assert load_checkpoint(path, turns, config=CONFIG).step == 4
     previous(path).unlink()
-    with pytest.raises(ModelError, match="not a readable checkpoint"):
+    with pytest.raises(ModelError, match="nor is the one before it"):
         load_checkpoint(path, turns, config=CONFIG)
 
 

@@ -121,6 +121,25 @@ def test_features_are_recognised_by_their_layers_and_named_loudly(vgg16: Path, t
         read_features(str(tmp_path / "nothing.safetensors"))
 
 
+def test_the_fetched_weights_are_checked_whenever_they_are_read(
+    vgg16: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from safetensors.torch import load_file
+
+    from ctinv.training.objectives import features
+
+    good = vgg16.read_bytes()
+    monkeypatch.setattr(features, "feature_weights_folder", lambda: tmp_path)
+    monkeypatch.setattr(features, "DEFAULT_SHA256", features.sha256_of(load_file(vgg16)))
+    path = tmp_path / features.DEFAULT_WEIGHTS
+    path.write_bytes(good)
+    assert read_features().title == "VGG16 conv5_3 variant"
+    for place in (len(good) // 3, len(good) // 2, len(good) - 5):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1 :])
+        with pytest.raises(InputError, match=r"are damaged; run scripts/fetch_feature_weights\.py"):
+            read_features()
+
+
 def test_torchvisions_weights_see_the_same_image_as_ours(vgg16: Path, tmp_path: Path):
     """The same network in torchvision's convention: RGB in units of the photographs' standard deviation."""
     from safetensors.torch import load_file

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,43 @@ def test_an_unfinished_array_in_the_cache_is_made_again(tmp_path: Path):
         path.write_text("{}")
     np.testing.assert_array_equal(opened(source, cache).low, expected)
     assert not list(cache.glob("*.part"))
+
+
+def test_no_flipped_bit_in_the_cache_reaches_a_training(tmp_path: Path):
+    source = find_pairs(write_doses(tmp_path, *doses(0)))[0]
+    cache, rng = tmp_path / "cache", random.Random(3)
+    whole = opened(source, cache)
+    low, full, spacing = np.array(whole.low), np.array(whole.full), whole.spacing_mm
+    for path in sorted(cache.iterdir()) * 6:
+        content = bytearray(path.read_bytes())
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(content)
+        again = opened(source, cache)
+        np.testing.assert_array_equal(again.low, low)
+        np.testing.assert_array_equal(again.full, full)
+        assert again.spacing_mm == spacing
+
+
+def test_exchanged_arrays_in_the_cache_are_made_again(tmp_path: Path):
+    source = find_pairs(write_doses(tmp_path, *doses(0)))[0]
+    cache = tmp_path / "cache"
+    low = np.array(opened(source, cache).low)
+    for ending in (".npy", ".json"):
+        one, two = sorted(cache.glob(f"*{ending}"))
+        first, second = one.read_bytes(), two.read_bytes()
+        one.write_bytes(second)
+        two.write_bytes(first)
+    np.testing.assert_array_equal(opened(source, cache).low, low)
+
+
+def test_two_trainings_that_fill_the_cache_at_once_get_the_same(tmp_path: Path):
+    source = find_pairs(write_doses(tmp_path, *doses(0)))[0]
+    cache, low = tmp_path / "cache", doses(0)[0]
+    with ThreadPoolExecutor(4) as pool:
+        pairs = list(pool.map(lambda _: opened(source, cache), range(8)))
+    for pair in pairs:
+        np.testing.assert_array_equal(pair.low, low)
+    assert not list(cache.glob(".*"))
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path):

@@ -113,7 +113,7 @@ def test_a_run_stops_when_asked_or_when_nothing_gets_better(folder: Path, monkey
         return Validation(float(len(seen)), 0.1, np.zeros((3, 4, 4), np.float32))
 
     seen: list[int] = []
-    monkeypatch.setattr("ctinv.training.denoise.validate", worse_each_time)
+    monkeypatch.setattr("ctinv.training.denoise_run.validate", worse_each_time)
     text = CONFIG.format(steps=20, rate=1e-3).replace(
         "validate_every = 10", "validate_every = 2\npatience = 3"
     )

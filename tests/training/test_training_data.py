@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -163,3 +164,24 @@ def test_missing_settings_are_named(tmp_path: Path):
     for name in ("c.toml", "none.toml"):
         with pytest.raises(InputError, match=name):
             DenoiserConfig.read(tmp_path / name)
+
+
+def test_prepared_pairs_are_checked_against_their_sha256(tmp_path: Path):
+    from ctinv.training.data import open_pair
+    from ctinv.training.digest import digest_of_facts
+
+    low, full, facts = (tmp_path / name for name in ("a_low.npy", "a_full.npy", "a.json"))
+    for path in (low, full):
+        np.save(path, np.zeros((2, 8, 8), np.float32))
+    told = {"spacing_mm": [2.5, 0.7, 0.7], "patient": "p"}
+    facts.write_text(json.dumps({**told, "sha256": digest_of_facts(told, low, full)}))
+    assert open_pair("a", low, full).spacing_mm == 0.7
+    good = full.read_bytes()
+    full.write_bytes(good[:-1] + b"\x01")
+    with pytest.raises(InputError, match="the pair a are not what their sha256 says") as told_by:
+        open_pair("a", low, full)
+    assert len(str(told_by.value)) <= 200
+    full.write_bytes(good)
+    facts.write_text(facts.read_text().replace("0.7", "0.8"))
+    with pytest.raises(InputError, match="sha256"):
+        open_pair("a", low, full)

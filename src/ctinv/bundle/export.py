@@ -22,9 +22,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from ctinv.atomic import flush, refusal
 from ctinv.bundle.card import model_card
 from ctinv.bundle.configs import inference_json, metadata_json
-from ctinv.errors import InputError, ResourceError
+from ctinv.errors import InputError
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
 
@@ -181,10 +182,9 @@ def write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
+        flush(folder.parent)
     except OSError as error:
-        raise ResourceError(
-            f"the bundle {folder.name} could not be written ({error.strerror}); free some space or choose another folder."
-        ) from error
+        raise refusal(folder, error, size=sum(map(len, contents.values()))) from error
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,15 +67,10 @@ def _is_nifti(path: Path) -> bool:
 def _write_npy(volume: Volume, out: Path) -> None:
     import numpy as np
 
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, volume.hu, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    from ctinv.atomic import replacing
+
+    with replacing(out, size=volume.hu.nbytes) as part, part.open("wb") as file:
+        np.save(file, volume.hu, allow_pickle=False)
 
 
 def check_endings(paths: Mapping[str, Path | None]) -> None:

@@ -36,9 +36,12 @@ def denoiser(
         raise InputError(f"there is no data folder {bare(data)}; make one with scripts/fetch_public_ct.py.")
     from ctinv.training import TrainingEvent, train_denoiser
 
+    done = ""
     with reporting() as progress:
 
         def tell(event: TrainingEvent) -> None:
+            nonlocal done
+            done = f"step {event.step} of {event.steps}"
             best = f", best validation {event.best['rmse_hu']:.2f}" if "rmse_hu" in event.best else ""
             progress(f"training, step {event.step} of {event.steps}{best}", event.step / event.steps)
 
@@ -53,9 +56,15 @@ def denoiser(
                 progress=progress,
             )
         except KeyboardInterrupt as stop:
-            text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."
-            raise Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name}) from None
+            raise _stopped(stop, out, done) from None
     return Outcome(report, lambda console: console.print_json(data=_readable(report)))
+
+
+def _stopped(stop: KeyboardInterrupt, out: Path, done: str) -> Stopped:
+    """What a signal left: the step was finished and its checkpoint written before it was let through."""
+    after = f"after {done}" if done else "before a step was made"
+    text = f"stopped {after}; what is finished lies in {out.name}, the same command goes on from there."
+    return Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name})
 
 
 def _readable(report: dict[str, object]) -> object:
@@ -99,9 +108,12 @@ def generator(
 
     start = str(autoencoder) if autoencoder is not None else None
     settings = GeneratorConfig.read(config, kind=kind, denoiser=denoiser, tap=tap, autoencoder=start)
+    done = ""
     with reporting() as progress:
 
         def tell(event: GeneratorEvent) -> None:
+            nonlocal done
+            done = f"step {event.step} of {event.steps} of the {event.stage}"
             losses = ", ".join(f"{name} {value:.3f}" for name, value in event.losses.items())
             progress(f"{event.stage}, step {event.step} of {event.steps}, {losses}", event.step / event.steps)
 
@@ -110,6 +122,5 @@ def generator(
                 settings, data_folder=data, out=out, device=device, callback=tell, progress=progress
             )
         except KeyboardInterrupt as stop:
-            text = f"stopped; the last checkpoint is kept in {out.name}, the same command goes on from there."
-            raise Stopped(text, exit_code=exit_code_of(stop), data={"out": out.name}) from None
+            raise _stopped(stop, out, done) from None
     return Outcome(report, lambda console: console.print_json(data=_readable(report)))

@@ -1,8 +1,8 @@
 """Factors on disk: the expensive part of a region is set up once, and serves every later seed, tier check and session.
 
 A file holds the factor of one region: numbers derived from the network and the noise around the region, no image and no
-identity. Its name is a hash of everything that decides it. Files are written under another name and renamed, checked by
-their sha256 when read, and the oldest are removed beyond 2 GiB. A file that cannot be read is ignored.
+identity. Its name is a hash of everything that decides it. Files are written under another name and renamed, checked by a
+sha256 of name and content when read, and the oldest are removed beyond 2 GiB. A file that cannot be read is ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ctinv.atomic import sweep, write_atomic
+from ctinv.errors import ResourceError
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.jacobian import Reach, SparseJacobian, csr
@@ -29,8 +30,9 @@ from ctinv.fibre.jacobian import Reach, SparseJacobian, csr
 _logger = logging.getLogger(__name__)
 
 LIMIT_BYTES = 2 * 2**30
-FORMAT = "2"
+FORMAT = "3"
 _HASH_LENGTH = 32
+_DAY_S = 86400.0
 
 
 def cache_folder() -> Path:
@@ -55,9 +57,10 @@ def read_factor(key: str, device: torch.device) -> Factor | None:
     except OSError:
         return None
     body = content[_HASH_LENGTH:]
-    if hashlib.sha256(body).digest() != content[:_HASH_LENGTH]:
+    if _digest(key, body) != content[:_HASH_LENGTH]:
         _logger.warning("a damaged factor was removed from the cache")
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         return None
     try:
         # Cloned, as products round differently on memory that is aligned differently, and sample k must stay the same.
@@ -92,17 +95,14 @@ def write_factor(key: str, factor: Factor) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _make_room(folder, len(body))
-        handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(body).digest())
-                file.write(body)
-            Path(name).replace(_path(key))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        _logger.info("the factor is not kept: %s", error.strerror)
+        write_atomic(_path(key), _digest(key, body) + body)
+    except (OSError, ResourceError) as error:
+        _logger.info("the factor is not kept: %s", error)
+
+
+def _digest(key: str, body: bytes) -> bytes:
+    """sha256 over the name too, so that a file under another's name is not believed."""
+    return hashlib.sha256(key.encode() + body).digest()
 
 
 def _sparse(parts: dict[str, Tensor], name: str) -> Tensor:
@@ -115,6 +115,7 @@ def _path(key: str) -> Path:
 
 
 def _make_room(folder: Path, needed: int) -> None:
+    sweep(folder, older_than_s=_DAY_S)
     files = sorted(folder.glob("*.factor"), key=lambda path: path.stat().st_mtime, reverse=True)
     total = needed
     for path in files:

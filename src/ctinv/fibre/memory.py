@@ -16,6 +16,13 @@ DENSE_PIXELS_GPU = 128 * 128
 _BYTES_PER_ENTRY = 44  # of J: coordinates, values, CSR and its transpose while it is built
 _LARGEST_JACOBIAN = 6 * 2**30
 _SHARE = 0.8
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "alloc_failed",
+)
 
 
 def is_small(region: Region) -> bool:
@@ -60,6 +67,13 @@ def estimate_bytes(region: Region, radius: int | None = None) -> int:
     hidden = 64 * 4 * 4 * region.images_per_pass * region.context[0].numel()
     samples = 25 * 4 * 6 * region.reference[0].numel()
     return int(entries * _BYTES_PER_ENTRY + linear + hidden + samples)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: torch has no class of its own for that of the CPU and of its libraries."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def check_memory(region: Region, budget: int | None, radius: int | None = None) -> None:

@@ -26,6 +26,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import format_number_as_ds
 
+from ctinv.atomic import flush
 from ctinv.errors import InputError, SeriesError
 from ctinv.io._derived import Source, add_removed_identity, add_statement
 from ctinv.io._quiet import quiet
@@ -102,6 +103,7 @@ def write_series(
             if target.exists():
                 target.rmdir()
             partial.rename(target)
+            flush(target.parent)
         except OSError as error:
             raise SeriesError(
                 f"the series could not be written ({error.strerror or 'input/output error'}); check space "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.atomic import flush
 from ctinv.errors import SeriesError
 from ctinv.io import check_budget, check_hu, voxel_uid
 from ctinv.io._files import bare
@@ -105,6 +106,7 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
         with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
+        flush(path.parent)
     except OSError as error:
         raise SeriesError(
             f"{bare(path)} could not be written ({error.strerror or 'input/output error'}); check space and "

@@ -1,41 +1,68 @@
-"""Checkpoints in one safetensors file, so that one rename makes all of it appear at once, and a hash proves it whole.
+"""Checkpoints in one safetensors file, so that one rename makes all of it appear at once, with its sha256 beside it.
 
-Tensors are named ``module.<turn>.*``, ``optimizer.<turn>.<parameter>.*`` and ``ema.*``; the rest is JSON in the file's
-header, with the sha256 of everything. The checkpoint before is kept beside it and is read where the newest one is damaged.
+Tensors are named ``module.<turn>.*``, ``optimizer.<turn>.<parameter>.*``, ``ema.*`` and ``best.*``; the rest is JSON in the
+file's header. The checkpoint before is kept, and is taken where the newest one is not what its side-car says; see
+`ctinv.training.digest`. No random state is in it: what a step draws is a function of the seed and the step alone.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
-from ctinv.atomic import write_atomic
-from ctinv.errors import ModelError
+from ctinv.errors import ModelError, ResourceError
+from ctinv.training.digest import discard, read_digested, write_digested
 from ctinv.training.fit import Ema, Turn
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds besides tensors: complete steps, and the caller's own JSON-able notes."""
+    """What a checkpoint holds besides the state of the loop.
+
+    Attributes:
+        step: Complete steps.
+        notes: The caller's own, JSON-able.
+        best: The weights that are the best so far, by name; none before the first validation.
+        warning: One sentence where the newest checkpoint could not be taken, else empty.
+    """
 
     step: int
     notes: dict[str, Any]
+    best: dict[str, Tensor]
+    warning: str = ""
 
 
 def previous(path: Path) -> Path:
     """Where the checkpoint before the newest lies."""
     return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a checkpoint to continue, whole or not."""
+    return path.exists() or previous(path).exists()
+
+
+def begin_anew(path: Path) -> None:
+    """Remove a checkpoint and the one before it.
+
+    Raises:
+        ResourceError: The folder cannot be written.
+    """
+    try:
+        discard(previous(path))
+        discard(path)
+    except OSError as error:
+        raise ResourceError(
+            f"{path.name} could not be removed ({error.strerror}); choose another folder."
+        ) from error
 
 
 def save_checkpoint(
@@ -45,15 +72,26 @@ def save_checkpoint(
     step: int,
     config: dict[str, Any],
     ema: Ema | None = None,
+    best: Mapping[str, Tensor] | None = None,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write modules, optimisers and average after ``step`` steps, with the settings that made them.
+
+    Args:
+        path: The file; the one before is kept as `previous`.
+        turns: Of the loop.
+        step: Complete steps.
+        config: What decides the training, JSON-able.
+        ema: The average.
+        best: The weights that are the best so far.
+        notes: The caller's own.
 
     Raises:
         ModelError: A value is NaN or infinite; the older checkpoint stays.
         ResourceError: The disk is full; the older checkpoint stays.
     """
     tensors = {f"ema.{name}": value for name, value in (ema.state if ema else {}).items()}
+    tensors |= {f"best.{name}": value for name, value in (best or {}).items()}
     groups: dict[str, Any] = {}
     scalars: dict[str, Any] = {}
     for turn in turns:
@@ -68,18 +106,12 @@ def save_checkpoint(
                 else:
                     scalars[where] = value
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    if not all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point()):
+    if not all_finite(tensors):
         raise ModelError(
-            f"the weights after step {step} are not finite, so nothing was written; reduce learning_rate."
+            f"the weights after step {step} are not finite, so nothing was written; lower the learning rate and begin anew."
         )
     header = {"step": step, "config": config, "notes": notes or {}, "groups": groups, "scalars": scalars}
-    text = json.dumps(header)
-    content = save(tensors, metadata={"ctinv": text, "sha256": _digest(tensors, text)})
-    if path.exists():
-        with suppress(OSError):  # a file system without hard links keeps the newest checkpoint only
-            previous(path).unlink(missing_ok=True)
-            os.link(path, previous(path))
-    write_atomic(path, content)
+    write_digested(path, save(tensors, metadata={"ctinv": json.dumps(header)}), keep=previous(path))
 
 
 def load_checkpoint(
@@ -90,16 +122,9 @@ def load_checkpoint(
     Raises:
         ModelError: Both are damaged, or it was written under other settings, of which the first is named.
     """
-    found = next((parts for parts in (_read(path), _read(previous(path))) if parts is not None), None)
-    if found is None:
-        raise ModelError(f"{path.name} is not a readable checkpoint; delete it to start the training again.")
+    found, warning = newest_whole(path)
     header, tensors = found
-    for key in sorted(config.keys() | header["config"].keys()):
-        then, now = header["config"].get(key), config.get(key)
-        if then != now:
-            raise ModelError(
-                f"{path.name} was trained with {key} = {then}, now {now} is asked; use another output folder."
-            )
+    _refuse_other(path, header["config"], config)
     for turn in turns:
         slots: dict[int, dict[str, Any]] = {}
         values = _part(header["scalars"], f"{turn.name}.") | _part(tensors, f"optimizer.{turn.name}.")
@@ -114,32 +139,74 @@ def load_checkpoint(
     if ema is not None:
         device = next(iter(ema.state.values())).device
         ema.state = {name: value.to(device) for name, value in _part(tensors, "ema.").items()}
-    return Checkpoint(int(header["step"]), header["notes"])
+    return Checkpoint(int(header["step"]), header["notes"], _part(tensors, "best."), warning)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+def all_finite(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether no floating-point value is NaN or infinite."""
+    return all(bool(torch.isfinite(value).all()) for value in tensors.values() if value.is_floating_point())
+
+
+OTHERWISE = {
+    "data_sha256": "on other data",
+    "start_sha256": "from another start",
+    "denoiser_sha256": "for another denoiser",
+}
+"""How a training differs whose settings are the same."""
+_Parts = tuple[dict[str, Any], dict[str, Tensor]]
+
+
+def newest_whole(path: Path) -> tuple[_Parts, str]:
+    """Header and tensors of the newest checkpoint that is whole, and what must be said of it, if anything.
+
+    Raises:
+        ModelError: None is.
+    """
+    found = _read(path, previous(path))
+    if found is not None:
+        return found, ""
+    found = _read(previous(path), path)
+    if found is None:
+        raise ModelError(
+            f"{path.name} is not what its sha256 file says, nor is the one before it; begin anew in another output folder."
+        )
+    step = found[0]["step"]
+    if not path.exists():  # killed between two renames: the one before is the newest
+        return found, ""
+    return found, f"{path.name} is damaged; the one before it, of step {step}, is taken."
+
+
+def _read(path: Path, other: Path) -> _Parts | None:
     """Header and tensors of a checkpoint that is whole."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-        text = metadata["ctinv"]
-        if metadata["sha256"] != _digest(tensors, text):
+        content = read_digested(path, other)
+        if content is None:
             return None
-        header: dict[str, Any] = json.loads(text)
+        length = int.from_bytes(content[:8], "little")
+        header: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["ctinv"])
+        return header, load(content)
     except (SafetensorError, OSError, KeyError, ValueError):
         return None
-    return header, tensors
 
 
-def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
-    """sha256 over header and tensors."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+def first_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first key in which two settings differ; what a user did not write down himself comes last."""
+    keys = sorted(then.keys() | now.keys(), key=lambda key: (key in OTHERWISE, key))
+    return next((key for key in keys if then.get(key) != now.get(key)), None)
+
+
+def _refuse_other(path: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ModelError where two settings differ."""
+    key = first_difference(then, now)
+    if key is not None:
+        one, two = _short(then.get(key)), _short(now.get(key))
+        how = OTHERWISE.get(key, f"with {key} = {one}, now {two} is asked")
+        raise ModelError(f"{path.name} was trained {how}; use another output folder.")
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 32 else f"{text[:31]}…"
 
 
 def _part(values: Mapping[str, Any], prefix: str) -> dict[str, Any]:

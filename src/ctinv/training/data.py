@@ -22,6 +22,7 @@ from torch import Tensor
 from ctinv.errors import InputError
 from ctinv.names import bare
 from ctinv.quality import AIR_HU
+from ctinv.training.digest import digest_of_facts
 
 Target = Literal["full", "independent"]
 _TRIES = 50
@@ -51,7 +52,7 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
     """Map two .npy files of equal (Z, Y, X) shape without reading them.
 
     Raises:
-        InputError: A file is missing, is no plain array, or the shapes differ.
+        InputError: A file is missing, is no plain array, the shapes differ, or a ``sha256`` among the facts is another.
     """
     arrays = []
     for path in (low, full):
@@ -72,6 +73,11 @@ def open_pair(name: str, low: Path, full: Path) -> Pair:
         )
     facts = low.with_name(f"{name}.json")
     about = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+    if "sha256" in about and about["sha256"] != digest_of_facts(about, low, full):
+        raise InputError(
+            f"the arrays or facts of the pair {name} are not what their sha256 says; make them anew with "
+            "scripts/prepare_training_data.py, or delete sha256 if you changed them."
+        )
     spacing = about.get("spacing_mm") or [float("nan")] * 3
     patient = str(about.get("patient") or name)
     photons = float(about.get("photons_low") or "nan")
@@ -137,7 +143,7 @@ class PairedPatches:
         dose: a, the dose fraction of the low-dose side.
 
     Raises:
-        InputError: No pair, or slices smaller than a patch.
+        InputError: No pair, or slices smaller than a patch; when called, a patch that is not finite.
     """
 
     def __init__(
@@ -163,7 +169,7 @@ class PairedPatches:
                 raise InputError(
                     f"the slices of {pair.name} are smaller than a patch of {patch} pixels; shrink the patch."
                 )
-        self.batch, self.seed = batch, seed
+        self.batch, self.seed, self._pairs = batch, seed, pairs
         self._transform = _transform(
             pairs, patch, body, air, slices, augmentation or Augmentation(), target, dose
         )
@@ -176,10 +182,23 @@ class PairedPatches:
         low, full = (torch.stack([patch[side] for patch in patches]) for side in ("low", "full"))
         return low, full
 
+    def fingerprint(self) -> str:
+        """A sha256 of the first batch before any arithmetic but its own: other scans or another choice give another."""
+        digest = hashlib.sha256()
+        for side in self(0):
+            digest.update(f"{tuple(side.shape)}".encode() + side.numpy().tobytes())
+        return digest.hexdigest()
+
     def _draw(self, seed: int) -> dict[str, Tensor]:
         state = np.random.RandomState(seed)
         self._transform.set_random_state(state=state)
-        found: dict[str, Tensor] = self._dataset[int(state.randint(len(self._dataset)))]
+        index = int(state.randint(len(self._dataset)))
+        found: dict[str, Tensor] = self._dataset[index]
+        if not all(bool(torch.isfinite(found[side]).all()) for side in ("low", "full")):
+            pair, z = self._pairs[self._dataset.data[index]["pair"]], self._dataset.data[index]["z"]
+            raise InputError(
+                f"slice {z + 1} of the pair {pair.name} or a neighbour of it holds NaN or infinite HU; mend the scan."
+            )
         return found
 
 

@@ -2,21 +2,24 @@
 
 A plain loss is one turn. An adversarial training has several: the critic's, perhaps repeated, then the generator's. The
 loop knows neither files nor loggers. Data are a function ``step -> batch``, the learning rate a function
-``step -> factor``, and the random numbers of a loss come from a generator of their own for each step and turn: with all
-three pure, a run that stopped and continued is the run that never stopped.
+``step -> factor``, and the random numbers of a loss come from a generator of their own for each step and turn, those of
+dropout from the global one, seeded alike and put back afterwards: with all of them pure, a run that stopped and continued is
+the run that never stopped.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
+
+from ctinv.training.memory import ran_out
+from ctinv.training.randomness import seeded, turn_generator
 
 Batch = tuple[Tensor, ...]
 Loss = Callable[[Batch, torch.Generator], Tensor]
@@ -49,14 +52,20 @@ class FitResult:
     """How a run ended.
 
     Attributes:
-        step: Completed steps, those before ``start`` included; after ``"nan"`` those of the restored state.
+        step: Completed steps, those before ``start`` included; after ``"nan"`` and ``"memory"`` those of the state that the
+            modules are in.
         losses: Last finite loss of each turn.
-        ended: ``"done"``, ``"stopped"`` by the callback, or ``"nan"``: the last good state is back.
+        ended: ``"done"``, ``"stopped"`` by the callback, ``"nan"`` where something was not finite, or ``"memory"`` where
+            there was not enough. After the last two the modules are in a state between two steps.
+        problem: What was not finite: ``"the batch"``, ``"the loss of …"`` or ``"a gradient of …"``; else empty.
+        failed: The step, counted from 1, that could not be made; 0 for none.
     """
 
     step: int
     losses: Losses
-    ended: Literal["done", "stopped", "nan"]
+    ended: Literal["done", "stopped", "nan", "memory"]
+    problem: str = ""
+    failed: int = 0
 
 
 class Ema:
@@ -145,71 +154,108 @@ def fit(
         keep_every: Steps between two copies of the last good state, to which a loss or gradient that is not
             finite returns.
     """
-    rates = [
-        [float(group.get("initial_lr", group["lr"])) for group in turn.optimizer.param_groups]
-        for turn in turns
-    ]
-    for turn in turns:
-        turn.module.train()
+    loop = _Loop(turns, batches, seed, learning_rate, clip_norm, ema)
     step, losses = start, dict.fromkeys((turn.name for turn in turns), math.nan)
     good = _LastGood.of(start, turns, ema)
     while step < steps:
-        factor = 1.0 if learning_rate is None else learning_rate(step)
-        batch, found = batches(step), {}
-        # A copy of now counts as good once this step's losses prove finite.
-        candidate = _LastGood.of(step, turns, ema) if step - good.step >= keep_every else good
-        for turn, rate in zip(turns, rates, strict=True):
-            if step < turn.begins:
-                continue
-            _freeze_others(turns, turn)
-            for group, base in zip(turn.optimizer.param_groups, rate, strict=True):
-                group["initial_lr"], group["lr"] = base, base * factor
-            for repeat in range(turn.repeats):
-                generator = turn_generator(seed, step, turn.name, repeat, _device_of(batch))
-                number = _take(turn, batch, generator, clip_norm)
-                if not math.isfinite(number):
-                    good.restore(turns, ema)
-                    return FitResult(good.step, losses, "nan")
-                found[turn.name] = number
+        loop.moved = False
+        problem, ended = "", cast("Literal['nan', 'memory'] | None", None)
+        try:
+            # A copy of now counts as good once this step's losses prove finite.
+            candidate = _LastGood.of(step, turns, ema) if step - good.step >= keep_every else good
+            found, problem = loop.take(step)
+            ended = "nan" if problem else None
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+            ended = "memory"
+        if ended is not None:  # outside of the except block, whose traceback holds the batch and its graph
+            loop.free()
+            blameless = not loop.moved and (ended == "memory" or problem == "the batch")
+            if not blameless:  # the weights are between two steps, or they are what was wrong
+                good.restore(turns, ema)
+            return FitResult(step if blameless else good.step, losses, ended, problem, step + 1)
         good = candidate
         step, losses = step + 1, found
-        if ema is not None:
-            ema.update(step)
         if callback is not None and callback(step, losses):
             return FitResult(step, losses, "stopped")
     return FitResult(step, losses, "done")
 
 
-def turn_generator(seed: int, step: int, turn: str, repeat: int, device: torch.device) -> torch.Generator:
-    """The random generator of one turn of one step, independent of every other."""
-    digest = hashlib.sha256(f"ctinv turn {seed} {step} {turn} {repeat}".encode()).digest()
-    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+class _Loop:
+    """What is done in every step of one run."""
 
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        batches: Callable[[int], Batch],
+        seed: int,
+        learning_rate: Callable[[int], float] | None,
+        clip_norm: float | None,
+        ema: Ema | None,
+    ) -> None:
+        self.turns, self.batches, self.seed, self.ema = turns, batches, seed, ema
+        self.factor, self.clip_norm = learning_rate, clip_norm
+        self.moved = False  # whether the present step has changed anything yet
+        # Running means and the like move with every look at a batch.
+        self.remembers = any(True for turn in turns for _ in turn.module.buffers())
+        self.rates = [
+            [float(group.get("initial_lr", group["lr"])) for group in turn.optimizer.param_groups]
+            for turn in turns
+        ]
+        for turn in turns:
+            turn.module.train()
 
-def _take(turn: Turn, batch: Batch, generator: torch.Generator, clip_norm: float | None) -> float:
-    """Move one module once; the loss, or NaN where the loss or its gradient is not finite and nothing was moved."""
-    turn.optimizer.zero_grad(set_to_none=True)
-    value = turn.loss(batch, generator)
-    number = float(value.detach())
-    if not math.isfinite(number):
-        return math.nan
-    value.backward()
-    norm = nn.utils.clip_grad_norm_(
-        turn.module.parameters(), clip_norm if clip_norm is not None else math.inf
-    )
-    if not bool(torch.isfinite(norm)):
-        return math.nan
-    turn.optimizer.step()
-    return number
+    def take(self, step: int) -> tuple[Losses, str]:
+        """Make one step; its losses, and what was not finite, if anything."""
+        factor = 1.0 if self.factor is None else self.factor(step)
+        batch, found = self.batches(step), {}
+        self.moved = self.remembers
+        for turn, rate in zip(self.turns, self.rates, strict=True):
+            if step < turn.begins:
+                continue
+            _freeze_others(self.turns, turn)
+            for group, base in zip(turn.optimizer.param_groups, rate, strict=True):
+                group["initial_lr"], group["lr"] = base, base * factor
+            for repeat in range(turn.repeats):
+                key = (self.seed, step, turn.name, repeat)
+                with seeded(*key, device=batch[0].device):
+                    found[turn.name], problem = self._gradient(turn, batch, *key)
+                    if problem:
+                        return found, problem
+                    self.moved = True
+                    turn.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(step + 1)
+        return found, ""
+
+    def _gradient(
+        self, turn: Turn, batch: Batch, seed: int, step: int, name: str, repeat: int
+    ) -> tuple[float, str]:
+        """The loss of a turn, its gradient in the parameters, and what of these was not finite, if anything."""
+        turn.optimizer.zero_grad(set_to_none=True)
+        value = turn.loss(batch, turn_generator(seed, step, name, repeat, batch[0].device))
+        number = float(value.detach())
+        if not math.isfinite(number):
+            whole = all(bool(torch.isfinite(part).all()) for part in batch)
+            return number, f"the loss of {name}" if whole else "the batch"
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(
+            turn.module.parameters(), self.clip_norm if self.clip_norm is not None else math.inf
+        )
+        return number, "" if bool(torch.isfinite(norm)) else f"a gradient of {name}"
+
+    def free(self) -> None:
+        """Let go of all gradients and of what the allocator of a GPU keeps."""
+        for turn in self.turns:
+            turn.optimizer.zero_grad(set_to_none=True)
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
 
 def _freeze_others(turns: Sequence[Turn], mine: Turn) -> None:
     for turn in turns:
         turn.module.requires_grad_(turn is mine)
-
-
-def _device_of(batch: Batch) -> torch.device:
-    return batch[0].device
 
 
 def named(turns: Sequence[Turn]) -> tuple[Mapping[str, nn.Module], Mapping[str, torch.optim.Optimizer]]:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from ctinv.atomic import write_atomic
 from ctinv.bundle.generator import TapPart, export_generator
 from ctinv.denoiser import Denoiser, load_denoiser, pick_device
-from ctinv.errors import InputError
+from ctinv.errors import InputError, ModelError
 from ctinv.generators.kinds import KINDS, check_condition
 from ctinv.generators.model import GeneratorModel
 from ctinv.jsonable import dumps
 from ctinv.representation import Representation
 from ctinv.training.data import Pair
+from ctinv.training.folder import held_folder
 from ctinv.training.generator.build import build_model, definitions
 from ctinv.training.generator.config import GeneratorConfig
+from ctinv.training.generator.kept import read_stage, read_state
 from ctinv.training.generator.material import Material, Materials, measure_sigma_out
 from ctinv.training.generator.stage_run import Callback, GeneratorEvent, Run, Stage
 from ctinv.training.generator.stages import Workshop, autoencoder_turns, fibre_turns, flow_turns
+from ctinv.training.memory import enough
 from ctinv.training.sources import choose_pairs
 
 __all__ = ["GeneratorEvent", "train_generator"]
@@ -45,7 +46,7 @@ def train_generator(
     """Train a generator and write its bundle.
 
     ``out`` receives a checkpoint and a log for each stage, ``state.json``, ``report.json`` and the bundle ``<name>/``, which
-    ``InvarianceSampler(generator=…)`` reads.
+    ``InvarianceSampler(generator=…)`` reads. Ctrl-C and SIGTERM wait for the end of the step and its checkpoint.
 
     Args:
         config: The settings.
@@ -57,22 +58,31 @@ def train_generator(
 
     Returns:
         The report: config, figures of each stage on the validation patients, seconds, and the bundle's folder where the run
-        came to its end.
+        came to its end; and ``notes`` where something must be known of how it was continued.
 
     Raises:
-        InputError: Config or data cannot be used.
-        ModelError: The folder belongs to other settings, or a loss became NaN or infinite.
+        InputError: Config, data or output folder cannot be used.
+        ModelError: The folder belongs to other settings or is damaged, or a loss became NaN or infinite.
+        ResourceError: The disk is full, or memory was not enough; what was finished is kept.
+        StoreError: Another training writes into ``out``.
     """
+    with held_folder(out), enough(config.batch, config.patch):
+        return _train(config, data_folder, out, device, callback, progress)
+
+
+def _train(
+    config: GeneratorConfig,
+    data_folder: Path,
+    out: Path,
+    device: str,
+    callback: Callback | None,
+    progress: Callable[[str, float], None] | None,
+) -> dict[str, Any]:
+    """The training, in a folder that is held."""
     chosen = pick_device(device)
     denoiser = load_denoiser(config.denoiser, device=chosen)
     denoiser.check_unit("HU")
     representation = Representation(denoiser, config.tap)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"the output folder {out.name} cannot be made ({error.strerror}); choose another."
-        ) from error
     train, validate, _ = choose_pairs(data_folder, config, progress)
     target = KINDS[config.kind].domain == "target"
 
@@ -96,13 +106,13 @@ def train_generator(
     for stage in _stages(config, model, first):
         if run.run(stage) != "done":
             run.keep_state()
-            return _report(run)
+            return _with_notes(_report(run), run)
     report = _report(run)
     write_atomic(out / "report.json", dumps(report, indent=1).encode())
     autoencoder, flow = definitions(config, channels)
     part = TapPart(config.tap, model, autoencoder, flow, report)
     folder = export_generator(out / config.name, [part], name=config.name, denoiser=denoiser)
-    return {**report, "bundle": str(folder)}
+    return _with_notes({**report, "bundle": str(folder)}, run)
 
 
 def _stages(config: GeneratorConfig, model: GeneratorModel, first: Material) -> list[Stage]:
@@ -145,11 +155,11 @@ def _take_autoencoder(model: GeneratorModel, source: Path) -> None:
     """Weights of the finished autoencoder of an earlier run."""
     assert model.autoencoder is not None
     try:
-        tensors = load_file(source / "autoencoder.safetensors")
+        tensors = read_stage(source, "autoencoder.safetensors")
         model.autoencoder.load_state_dict(
             {name.removeprefix("autoencoder."): value for name, value in tensors.items()}
         )
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ModelError) as error:
         raise InputError(
             f"{source.name} holds no finished autoencoder of this kind; name the folder of a run that trained one."
         ) from error
@@ -157,10 +167,12 @@ def _take_autoencoder(model: GeneratorModel, source: Path) -> None:
 
 def _sigma_out(out: Path, denoiser: Denoiser, pair: Pair) -> float:
     """σ_out, measured once per run."""
-    state = out / "state.json"
-    if state.is_file():
-        return float(json.loads(state.read_text(encoding="utf-8"))["sigma_out_hu"])
-    return measure_sigma_out(denoiser, pair)
+    state = read_state(out)
+    return measure_sigma_out(denoiser, pair) if state is None else float(state["sigma_out_hu"])
+
+
+def _with_notes(report: dict[str, Any], run: Run) -> dict[str, Any]:
+    return {**report, **({"notes": run.warnings} if run.warnings else {})}
 
 
 def _report(run: Run) -> dict[str, Any]:

@@ -5,27 +5,41 @@ A stage that is finished is never run again; one that was interrupted goes on fr
 
 from __future__ import annotations
 
-import json
+import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
 
-from ctinv.atomic import write_atomic
+from ctinv.atomic import refusal
 from ctinv.errors import ModelError
 from ctinv.jsonable import dumps
-from ctinv.training.checkpoint import load_checkpoint, previous, save_checkpoint
+from ctinv.training.checkpoint import (
+    OTHERWISE,
+    all_finite,
+    first_difference,
+    is_there,
+    load_checkpoint,
+    save_checkpoint,
+)
+from ctinv.training.digest import write_digested
+from ctinv.training.ending import check_end
 from ctinv.training.fit import Batch, Losses, Turn, cosine, fit
 from ctinv.training.generator.config import GeneratorConfig
 from ctinv.training.generator.judge import judge
+from ctinv.training.generator.kept import STATE, read_stage, read_state
 from ctinv.training.generator.material import Material, Materials
 from ctinv.training.generator.stages import Workshop
+from ctinv.training.interrupts import Held
 from ctinv.training.log import RunLog
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -93,37 +107,47 @@ class Run:
     ) -> None:
         self.config, self.shop, self.train, self.check = config, shop, train, check
         self.out, self.callback = out, callback
+        self.warnings: list[str] = []
+        # What else decides the weights: a checkpoint of other data or another f must not be continued.
+        facts = {
+            "data_sha256": train.patches.fingerprint(),
+            "denoiser_sha256": shop.denoiser.weights_sha256,
+        }
+        self.decides: dict[str, Any] = {**config.to_json(), **facts}
         self.state: dict[str, Any] = {"stages": {}, "seconds": 0.0}
 
     @property
     def state_path(self) -> Path:
         """What is finished, and how."""
-        return self.out / "state.json"
+        return self.out / STATE
 
     def resume(self) -> None:
         """Take over the finished stages of an earlier run.
 
         Raises:
-            ModelError: It was made under other settings.
+            ModelError: It was made under other settings, or one of its files is damaged.
         """
-        if not self.state_path.is_file():
+        kept = read_state(self.out)
+        if kept is None:
             return
-        kept = json.loads(self.state_path.read_text(encoding="utf-8"))
-        now, then = self.config.to_json(), kept["config"]
-        for key in sorted(now.keys() | then.keys()):
-            if now.get(key) != then.get(key):
-                raise ModelError(
-                    f"{self.out.name} was trained with another {key} than is asked now; use another output folder."
-                )
+        key = first_difference(kept["config"], self.decides)
+        if key is not None:
+            how = OTHERWISE.get(key, f"with another {key} than is asked now")
+            raise ModelError(f"{self.out.name} was trained {how}; use another output folder.")
         self.state = kept
         for stage in kept["stages"].values():
+            tensors = read_stage(self.out, stage["file"])
             for part in stage["parts"]:
-                self.put_back(part, stage["file"])
+                self.put_back(part, tensors)
 
-    def put_back(self, part: str, file: str) -> None:
-        """Load one part of the model from a stage's file."""
+    def warn(self, text: str) -> None:
+        """Say what must be known of how the run was continued."""
+        self.warnings.append(text)
+        _logger.warning("%s", text)
+
+    def put_back(self, part: str, tensors: Mapping[str, Tensor]) -> None:
+        """Load one part of the model from tensors that are named after it."""
         module: nn.Module = getattr(self.shop.model, part)
-        tensors = load_file(self.out / file)
         module.load_state_dict(
             {k.removeprefix(f"{part}."): v for k, v in tensors.items() if k.startswith(f"{part}.")}
         )
@@ -133,66 +157,66 @@ class Run:
         if stage.name in self.state["stages"]:
             return "done"
         since = time.monotonic()
-        if not stage.steps:
-            stage.prepare()
-        checkpoint = self.out / f"{stage.name}.checkpoint.safetensors"
-        best: dict[str, float] = {}
-        ended, step = "done", 0
+        ended = "done"
         if stage.steps:
-            turns = stage.turns(self.shop)
-            if checkpoint.exists() or previous(checkpoint).exists():
-                found = load_checkpoint(checkpoint, turns, config=self.config.to_json())
-                step, best = found.step, found.notes["best"]
-            else:
-                stage.prepare()
-            log = RunLog(self.out / stage.name, start=step)
-            follow = _Follower(self, stage, turns, checkpoint, best, log)
-            try:
-                result = fit(
-                    turns,
-                    self.batch,
-                    steps=stage.steps,
-                    start=step,
-                    seed=self.config.seed,
-                    learning_rate=cosine(last=self.config.last_rate, steps=stage.steps, warm_up=30),
-                    clip_norm=self.config.clip_norm,
-                    callback=follow,
-                )
-            finally:
-                log.close()
-            if result.ended == "nan":
-                raise ModelError(
-                    f"the loss of {stage.name} was not finite soon after step {result.step}; lower its learning rate."
-                )
-            ended = result.ended
-            if ended == "done" and stage.best_by:
-                for part in stage.parts:
-                    self.put_back(part, f"{stage.name}.best.safetensors")
+            ended = self._loop(stage)
+        else:
+            stage.prepare()
         self.state["seconds"] += time.monotonic() - since
         if ended == "done":
             self.finish(stage)
         return ended
+
+    def _loop(self, stage: Stage) -> str:
+        """The steps of a stage, from its checkpoint on; afterwards the model has the best weights."""
+        turns = stage.turns(self.shop)
+        follow = _Follower(self, stage, turns)
+        step = follow.resume()
+        if not step:
+            stage.prepare()
+        folder = self.out / stage.name
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise refusal(folder, error) from error
+        follow.log = RunLog(folder, start=step)
+        config = self.config
+        with closing(follow.log), Held() as follow.held:
+            result = fit(
+                turns,
+                self.batch,
+                steps=stage.steps,
+                start=step,
+                seed=config.seed,
+                learning_rate=cosine(last=config.last_rate, steps=stage.steps, warm_up=30),
+                clip_norm=config.clip_norm,
+                callback=follow,
+            )
+            check_end(result, follow.save, saved=follow.saved, batch=config.batch, patch=config.patch)
+        if result.ended == "done" and stage.best_by:
+            for part in stage.parts:
+                self.put_back(part, follow.kept)
+        return result.ended
 
     def batch(self, step: int) -> Batch:
         """The loop's batch of one step."""
         material = self.train(step)
         return material.x, material.clean, material.phi
 
-    def write(self, file: str, parts: Sequence[str]) -> None:
-        """Parts of the model into a safetensors file."""
-        tensors = {
-            f"{part}.{name}": value.detach().cpu().contiguous()
+    def tensors(self, parts: Sequence[str]) -> dict[str, Tensor]:
+        """A copy of parts of the model on the CPU, named after them."""
+        return {
+            f"{part}.{name}": value.detach().cpu().contiguous().clone()
             for part in parts
             for name, value in getattr(self.shop.model, part).state_dict().items()
         }
-        write_atomic(self.out / file, save(tensors))
 
     def finish(self, stage: Stage) -> None:
         """Keep what a stage made, and its figures."""
         for part in stage.parts:
             getattr(self.shop.model, part).eval()
         file = f"{stage.name}.safetensors"
-        self.write(file, stage.parts)
+        write_digested(self.out / file, save(self.tensors(stage.parts)))
         figures = self.judge(stage)
         self.state["stages"][stage.name] = {
             "file": file,
@@ -208,18 +232,47 @@ class Run:
 
     def keep_state(self) -> None:
         """Write the state of the run."""
-        content = {**self.state, "config": self.config.to_json(), "sigma_out_hu": self.shop.sigma_out}
-        write_atomic(self.state_path, dumps(content, indent=1).encode())
+        content = {**self.state, "config": self.decides, "sigma_out_hu": self.shop.sigma_out}
+        write_digested(self.state_path, dumps(content, indent=1).encode())
 
 
 class _Follower:
     """The loop's callback in one stage: validates, keeps the best, writes checkpoints, tells the caller."""
 
-    def __init__(
-        self, run: Run, stage: Stage, turns: list[Turn], checkpoint: Path, best: dict[str, float], log: RunLog
-    ) -> None:
+    def __init__(self, run: Run, stage: Stage, turns: list[Turn]) -> None:
         self.run, self.stage, self.turns = run, stage, turns
-        self.checkpoint, self.best, self.log = checkpoint, best, log
+        self.checkpoint = run.out / f"{stage.name}.checkpoint.safetensors"
+        self.best: dict[str, float] = {}
+        self.kept: dict[str, Tensor] = {}
+        self.saved = 0
+        self.log: RunLog | None = None
+        self.held: Held | None = None
+
+    def resume(self) -> int:
+        """Complete steps of an earlier run of this stage, 0 for none.
+
+        Raises:
+            ModelError: It had other settings, is damaged, or came to an end that more steps do not change.
+        """
+        if not is_there(self.checkpoint):
+            return 0
+        found = load_checkpoint(self.checkpoint, self.turns, config=self.run.decides)
+        if "diverged" in found.notes:
+            raise ModelError(found.notes["diverged"])
+        self.best, self.kept, self.saved = found.notes["best"], found.best, found.step
+        if found.warning:
+            self.run.warn(found.warning)
+        return found.step
+
+    def save(self, step: int, *, diverged: str = "") -> None:
+        """Write the checkpoint of a completed step; ``diverged`` says why more steps are of no use."""
+        if self.log is not None:
+            self.log.sync()
+        notes = {"best": self.best, **({"diverged": diverged} if diverged else {})}
+        save_checkpoint(
+            self.checkpoint, self.turns, step=step, config=self.run.decides, best=self.kept, notes=notes
+        )
+        self.saved = step
 
     def __call__(self, step: int, losses: Losses) -> bool:
         run, stage = self.run, self.stage
@@ -227,14 +280,22 @@ class _Follower:
         figures = None
         if last or step % config.validate_every == 0:
             figures = run.judge(stage)
-            value = figures.get(stage.best_by, math.nan)
-            if stage.best_by and not value >= self.best.get(stage.best_by, math.inf):
-                run.write(f"{stage.name}.best.safetensors", stage.parts)
-                self.best.update(figures, step=step)
-        self.log.write(step, {**losses, **(figures or {})})
+            self._choose(step, figures)
+        if self.log is not None:
+            self.log.write(step, {**losses, **(figures or {})})
         event = GeneratorEvent(stage.name, step, stage.steps, losses, figures)
         asked = run.callback is not None and bool(run.callback(event))
-        if last or asked or step % config.save_every == 0:
-            notes = {"best": self.best}
-            save_checkpoint(self.checkpoint, self.turns, step=step, config=config.to_json(), notes=notes)
+        signalled = self.held is not None and self.held.waiting
+        if last or asked or signalled or step % config.save_every == 0:
+            self.save(step)
+        if self.held is not None:
+            self.held.deliver()
         return asked
+
+    def _choose(self, step: int, figures: dict[str, float]) -> None:
+        """Keep the weights if they are the best so far."""
+        value = figures.get(self.stage.best_by, math.nan)
+        if self.stage.best_by and not value >= self.best.get(self.stage.best_by, math.inf):
+            tensors = self.run.tensors(self.stage.parts)
+            if all_finite(tensors):
+                self.kept, self.best = tensors, {**figures, "step": step}

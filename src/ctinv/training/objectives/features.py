@@ -2,23 +2,27 @@
 
 Two files are known. ``vgg16_hed.safetensors``, written by ``scripts/fetch_feature_weights.py``, holds the thirteen
 convolutions of VGG16 as fine-tuned for edge detection, almost untouched; a training with it says *VGG16 conv5_3
-variant*. A user who has torchvision's VGG19 weights gives that file and has the published loss, VGG19 conv5_4.
+variant*; it is checked against its sha256 whenever it is read. A user who has torchvision's VGG19 weights gives that file
+and has the published loss, VGG19 conv5_4.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from ctinv.errors import InputError
 from ctinv.resources import feature_weights_folder
 
 DEFAULT_WEIGHTS = "vgg16_hed.safetensors"
+DEFAULT_SHA256 = "b5a14b917fc9815f77ab88ebce806657d746b02349000264529d62eca3a7dcee"
+"""Of names, shapes and values, see `sha256_of`."""
 _BLOCKS = {13: (2, 2, 3, 3, 3), 16: (2, 2, 4, 4, 4)}
 _TITLES = {13: "VGG16 conv5_3 variant", 16: "VGG19 conv5_4"}
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -84,7 +88,7 @@ def read_features(path: str = "") -> FeatureWeights:
             in the user's cache.
 
     Raises:
-        InputError: The file is not there, or holds neither VGG.
+        InputError: The file is not there, or holds neither VGG; or the default one is damaged.
     """
     file = Path(path) if path else feature_weights_folder() / DEFAULT_WEIGHTS
     if not file.is_file():
@@ -92,12 +96,22 @@ def read_features(path: str = "") -> FeatureWeights:
             f"the perceptual loss needs the feature weights {file.name}; run scripts/fetch_feature_weights.py, or name "
             "torchvision's VGG19 weights as feature_weights."
         )
+    content = file.read_bytes()
     try:
         tensors = (
-            load_file(file)
+            load(content)
             if file.suffix == ".safetensors"
-            else torch.load(file, map_location="cpu", weights_only=True)
+            else torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         )
+    except Exception as error:  # whatever a foreign file raises, the sentence is the same
+        raise InputError(
+            f"expected {file.name} to hold the 13 convolutions of VGG16 or the 16 of VGG19; it does not."
+        ) from error
+    if not path and sha256_of(tensors) != DEFAULT_SHA256:
+        raise InputError(
+            f"the feature weights {file.name} are damaged; run scripts/fetch_feature_weights.py, which replaces them."
+        )
+    try:
         pairs = _convolutions(tensors)
         with torch.device("meta"):
             features = VggFeatures(len(pairs))
@@ -109,9 +123,18 @@ def read_features(path: str = "") -> FeatureWeights:
         raise InputError(
             f"expected {file.name} to hold the 13 convolutions of VGG16 or the 16 of VGG19; it does not."
         ) from error
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
     features.eval().requires_grad_(False)
-    return FeatureWeights(_TITLES[len(pairs)], digest, features)
+    return FeatureWeights(_TITLES[len(pairs)], hashlib.sha256(content).hexdigest(), features)
+
+
+def sha256_of(tensors: dict[str, Tensor]) -> str:
+    """sha256 of names, shapes and values, whatever layout a file gives them."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _convolutions(tensors: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:

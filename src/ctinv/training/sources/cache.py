@@ -1,32 +1,38 @@
 """Volumes on disk as arrays that can be memory-mapped: each scan is decoded, and each low dose simulated, once.
 
 A volume is ``KEY.npy`` and ``KEY.json``. KEY is a hash of the source files' names, sizes and times and of all settings,
-so a changed file or setting is another key, and no name of a patient is in a file name. The JSON holds the affine and the
-dose tags and is written last: an array without it was not finished and is made again. HU that are whole numbers are kept
-as 16-bit integers, which halves the disk and loses nothing. Nothing is removed; delete the folder to free the disk.
+so a changed file or setting is another key, and no name of a patient is in a file name. The JSON holds the affine, the
+dose tags and a sha256 of all of it and of the array, and is written last: what is unfinished, damaged or another's is made
+again. HU that are whole numbers are kept as 16-bit integers, which halves the disk and loses nothing. Nothing is removed;
+delete the folder to free the disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
 from ctinv import __version__
+from ctinv.atomic import replacing, sweep, write_atomic
 from ctinv.errors import ResourceError
 from ctinv.io._files import regular_files
 from ctinv.volume import Acquisition, Volume
 
-FORMAT = "1"
+_logger = logging.getLogger(__name__)
+
+FORMAT = "2"
+_DAY_S = 86400.0
 TAGS = ("kvp", "exposure_mas", "slice_thickness_mm")
 """What is kept of an acquisition: all that `ctinv.simulate.photons_from_tags` needs."""
 
@@ -84,11 +90,14 @@ def stored(key: str, make: Callable[[], Volume], folder: Path) -> Stored:
     volume = make()
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder, older_than_s=_DAY_S)
         _write(key, volume, folder)
-    except OSError as error:
+    except (OSError, ResourceError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        why = getattr(cause, "strerror", None) or "disk error"
         free = shutil.disk_usage(folder).free if folder.is_dir() else 0
         raise ResourceError(
-            f"{volume.hu.nbytes / 2**20:.0f} MB of training data cannot be kept ({error.strerror or 'disk error'}, "
+            f"{volume.hu.nbytes / 2**20:.0f} MB of training data cannot be kept ({why}, "
             f"{free / 2**20:.0f} MB free); set CTINV_CACHE to a folder with more room."
         ) from None
     again = _opened(key, folder)
@@ -100,6 +109,10 @@ def stored(key: str, make: Callable[[], Volume], folder: Path) -> Stored:
 def _opened(key: str, folder: Path) -> Stored | None:
     try:
         about = json.loads((folder / f"{key}.json").read_text(encoding="utf-8"))
+        digest = about.pop("sha256")
+        if digest != _digest(key, about, folder):
+            _logger.warning("a damaged scan in the cache of training data is made again")
+            return None
         hu = np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False)
         affine = np.array(about["affine"], dtype=np.float64)
         acquisition = Acquisition(**{name: about[name] for name in TAGS})
@@ -111,28 +124,19 @@ def _opened(key: str, folder: Path) -> Stored | None:
 
 def _write(key: str, volume: Volume, folder: Path) -> None:
     tags = {name: getattr(volume.acquisition, name) for name in TAGS}
-    about = {"shape": volume.shape, "affine": volume.affine.tolist(), **tags}
-    _replace(folder / f"{key}.npy", lambda path: _save(path, compact(volume.hu)))
-    _replace(folder / f"{key}.json", lambda path: path.write_text(json.dumps(about), encoding="utf-8"))
+    about: dict[str, Any] = {"shape": list(volume.shape), "affine": volume.affine.tolist(), **tags}
+    with replacing(folder / f"{key}.npy", size=volume.hu.nbytes) as part, part.open("wb") as stream:
+        np.save(stream, compact(volume.hu), allow_pickle=False)
+    about["sha256"] = _digest(key, about, folder)
+    write_atomic(folder / f"{key}.json", json.dumps(about).encode())
 
 
-def _save(path: Path, hu: NDArray[np.generic]) -> None:
-    with path.open("wb") as stream:
-        np.save(stream, hu, allow_pickle=False)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under another name and rename it, so that it is there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        write(Path(name))
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def _digest(key: str, about: dict[str, Any], folder: Path) -> str:
+    """sha256 over name, facts and array."""
+    with (folder / f"{key}.npy").open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    digest.update(json.dumps([key, about], sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def compact(hu: NDArray[np.float32]) -> NDArray[np.generic]:
