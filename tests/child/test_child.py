@@ -102,6 +102,29 @@ def test_files_are_out_of_its_reach(tmp_path: Path, what: str, guarded: bool) ->
 
 
 @linux
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_folder_it_was_given_is_read_and_nothing_beside_it(tmp_path: Path, guarded: bool) -> None:
+    given, beside = tmp_path / "given", tmp_path / "given beside"
+    for folder in (given, beside):
+        folder.mkdir()
+        (folder / "data").write_text("12345")
+    (given / "link").symlink_to(beside / "data")
+
+    def started() -> Child:
+        return Child(TASK, memory=1 << 28, seconds=20.0, guarded=guarded, readable=[given])
+
+    with started() as child:
+        assert child.call({"what": "read", "path": str(given / "data")})[0] == {"did": 5}
+        if "files" not in child.holds:
+            pytest.skip("this kernel has no Landlock")
+        assert failure(child, "write", path=str(given / "new")).reason == "failed"
+    for path in (beside / "data", given / "link"):
+        with started() as child:
+            assert failure(child, "read", path=str(path)).reason == "failed"
+    assert not (given / "new").exists()
+
+
+@linux
 def test_programs_are_out_of_its_reach(child: Child) -> None:
     if "programs" not in child.holds:
         pytest.skip("this kernel has no Landlock")

@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,12 @@ def before_imports() -> set[str]:
     return {"network"}
 
 
-def confine(*, memory: int) -> set[str]:
+def confine(*, memory: int, readable: Sequence[str] = ()) -> set[str]:
     """Close the limits; what is imported by now is all there will be, but for further modules of Python's own folders.
 
     Args:
         memory: Bytes of address space beyond what is taken now.
+        readable: Further folders whose files may be read.
     """
     holds = set()
     with contextlib.suppress(ImportError):
@@ -70,7 +72,7 @@ def confine(*, memory: int) -> set[str]:
             resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
             holds.add("memory")
     if sys.platform == "linux":
-        holds |= _landlock()
+        holds |= _landlock(readable)
     return holds
 
 
@@ -79,7 +81,7 @@ def _address_space() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _landlock() -> set[str]:
+def _landlock(readable: Sequence[str]) -> set[str]:
     """No file is written and no program started; only Python's own files and the system's libraries are read."""
     libc = _libc()
     version = libc.syscall(_CREATE_RULESET, None, 0, 1)
@@ -94,7 +96,7 @@ def _landlock() -> set[str]:
     if ruleset < 0:
         return set()
     try:
-        for path in _readable():
+        for path in _readable(readable):
             _allow(libc, ruleset, path)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         closed = libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
@@ -103,9 +105,10 @@ def _landlock() -> set[str]:
     return {"files", "programs"} if closed else set()
 
 
-def _readable() -> list[str]:
+def _readable(further: Sequence[str]) -> list[str]:
     python = [sys.prefix, sys.base_prefix, *(entry for entry in sys.path if Path(entry).is_absolute())]
-    return [path for path in dict.fromkeys([*python, *_SYSTEM_FOLDERS, *_DEVICES]) if Path(path).exists()]
+    known = dict.fromkeys([*python, *_SYSTEM_FOLDERS, *_DEVICES, *further])
+    return [path for path in known if Path(path).exists()]
 
 
 class _PathBeneath(ctypes.Structure):
@@ -155,16 +158,16 @@ _REFUSED = (
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def guard() -> None:
+def guard(readable: Sequence[str] = ()) -> None:
     """Refuse inside Python what a program of a stranger has no business with; cannot be undone in this process."""
-    readable = tuple(f"{Path(path).resolve()}{os.sep}" for path in _readable())
+    folders = tuple(f"{Path(path).resolve()}{os.sep}" for path in _readable(readable))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING:
                 raise PermissionError("this process writes no files")
-            if isinstance(path, str | bytes) and not _inside(os.fsdecode(path), readable):
+            if isinstance(path, str | bytes) and not _inside(os.fsdecode(path), folders):
                 raise PermissionError("this process reads no such files")
         elif event.startswith(_REFUSED):
             raise PermissionError(f"this process may not {event}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from ctinv.child import Message, TaskError
@@ -26,15 +26,15 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def main(name: str, memory: int, guarded: bool) -> None:
+def main(name: str, memory: int, guarded: bool, readable: Sequence[str] = ()) -> None:
     """Serve one task, named ``module:function``, until the requests end."""
     requests, answers = _private_pipes()
     holds = before_imports()
     module, _, function = name.partition(":")
     task: Task = getattr(importlib.import_module(module), function)
-    holds |= confine(memory=memory)
+    holds |= confine(memory=memory, readable=readable)
     if guarded:
-        guard()
+        guard(readable)
     write_frames(answers, {"holds": sorted(holds)})
     while True:
         try:
@@ -58,4 +58,4 @@ def _answer(task: Task, head: dict[str, object], blobs: list[bytes]) -> Message:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1")
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1", sys.argv[4:])
