@@ -75,14 +75,21 @@ def _slice(
     dims = numbers(a, "axes", axes) or list(range(len(first)))
     strides = numbers(a, "steps", steps) or [1] * len(first)
     for dim, low, high, step in zip(dims, first, last, strides, strict=True):
-        if step < 1:
-            raise refuse("Slice", "a negative step")
         size = x.shape[dim]
+        if step < 0:
+            x = x.index_select(dim, _backwards(low, high, step, size, x.device))
+            continue
         low, high = (min(max(end + size if end < 0 else end, 0), size) for end in (low, high))
         x = x.narrow(dim, low, max(high - low, 0))
         if step > 1:
             x = x.index_select(dim, torch.arange(0, x.shape[dim], step, device=x.device))
     return x
+
+
+def _backwards(low: int, high: int, step: int, size: int, device: torch.device) -> Tensor:
+    """The indices of a slice with a negative step; its end lies before the first index where it is far below zero."""
+    first, end = (place + size if place < 0 else place for place in (low, high))
+    return torch.arange(min(first, size - 1), min(max(end, -1), size - 1), step, device=device)
 
 
 def _split(a: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -109,7 +116,7 @@ def _reshape(a: Attributes, x: Tensor, shape: Tensor | None = None) -> Tensor:
     wanted = numbers(a, "shape", shape) or []
     if not a.get("allowzero", 0):
         wanted = [x.shape[i] if size == 0 else size for i, size in enumerate(wanted)]
-    return x.reshape(wanted)
+    return x.reshape(tuple(wanted))  # an empty list is no shape to torch, a number's shape is ()
 
 
 def _flatten(a: Attributes, x: Tensor) -> Tensor:
