@@ -75,6 +75,11 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], int]] = {
         },
         17,
     ),
+    "Gather a number": (
+        [node("Gather", ["c", "i"], ["n"]), node("Mul", ["x", "n"], ["y"])],
+        {"c": floats(3), "i": np.array(1)},
+        17,
+    ),
     "Reshape to a number": (
         [node("Reshape", ["c", "shape"], ["n"]), node("Mul", ["x", "n"], ["y"])],
         {"c": floats(1), "shape": whole()},

@@ -23,7 +23,7 @@ from ctinv.generators.contract import Scene
 from ctinv.generators.kinds import KINDS, Domain
 from ctinv.generators.library import INFERENCE, Entry
 from ctinv.generators.model import GeneratorModel
-from ctinv.models.files import read_bytes, read_object, sha256
+from ctinv.models.files import inside, read_bytes, read_object, sha256
 from ctinv.models.literals import Definition
 from ctinv.models.weights import fill, read_safetensors
 from ctinv.networks.autoencoders import AUTOENCODERS
@@ -100,9 +100,8 @@ class Trained:
         part = self.entry.about["taps"][self.tap].get(role)
         if not part:
             return None
-        config = read_object(
-            self.entry.folder / INFERENCE, bare=f"inference.json of {self.entry.folder.name}"
-        )
+        folder = self.entry.folder
+        config = read_object(inside(folder, INFERENCE), bare=f"inference.json of {folder.name}")
         target, arguments = Definition(config).read(part["definition"])
         prefix, known = _MODULES[role]
         kind = known.get(target.removeprefix(prefix)) if target.startswith(prefix) else None
@@ -118,7 +117,7 @@ class Trained:
         file = str(part["file"])
         if Path(file).name != file:
             raise ModelError(f"{file[:60]!r} is no file of the bundle; get it again.")
-        content = read_bytes(self.entry.folder / "models" / file)
+        content = read_bytes(inside(folder, f"models/{file}"))
         if sha256(content) != self.entry.about["weights_sha256"].get(file):
             raise ModelError(
                 f"{file} of {self.entry.folder.name} is not the file that its metadata name; get it again."

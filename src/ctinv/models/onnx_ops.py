@@ -131,7 +131,7 @@ def _gather(a: Attributes, x: Tensor, indices: Tensor) -> Tensor:
     axis = a.get("axis", 0) % x.ndim
     wanted = indices.to(x.device) % x.shape[axis]
     picked = x.index_select(axis, wanted.flatten())
-    return picked.reshape(*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :])
+    return picked.reshape((*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :]))
 
 
 def _shape(a: Attributes, x: Tensor) -> Tensor:
