@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,24 @@ def _size(path: Path) -> int:
     if not stat.S_ISREG(about.st_mode):
         raise OSError("no regular file")
     return about.st_size
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Refusals in here name the file or folder that they are about.
+
+    Args:
+        name: Its bare name.
+
+    Raises:
+        ModelError: As in here, after the name where it was missing.
+    """
+    try:
+        yield
+    except ModelError as error:
+        if name[:30] in str(error):
+            raise
+        raise ModelError(f"{name[:30]}: {error}") from error
 
 
 def inside(folder: Path, inner: str | Path) -> Path:

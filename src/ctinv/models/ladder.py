@@ -14,9 +14,8 @@ is then asked for the size of its output, its convention, and what `checks` hold
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from ctinv.models.bundle_tree import read_tree
 from ctinv.models.card import Card, Convention, read_card
 from ctinv.models.checks import check_behaviour, find_multiple
 from ctinv.models.convention import HU, check_flat, guess
-from ctinv.models.files import read_bytes, sha256
+from ctinv.models.files import naming, read_bytes, sha256
 from ctinv.models.foreign_bundle import read_foreign_bundle
 from ctinv.models.found import FoundNetwork, short_name, state_sha256
 from ctinv.models.layers import find_taps
@@ -91,7 +90,7 @@ def find_network(
         raw = _Raw(source, type(source).__name__, hashes, (f"the object {type(source).__name__}",))
         return _asked(raw, _said(card, network, None))
     path = _path(source)
-    with _named(path.name):
+    with naming(path.name):
         if path.is_dir():
             if (path / METADATA).is_file() and is_own(metadata := read_config(path, METADATA)):
                 _refuse_extras(path, card, network)
@@ -100,17 +99,6 @@ def find_network(
             return _asked(_from_bundle(path, said, trust), said)
         said = _said(card, network, path)
         return _asked(_from_file(path, said, trust), said)
-
-
-@contextlib.contextmanager
-def _named(name: str) -> Iterator[None]:
-    """Every refusal names the file or folder it is about."""
-    try:
-        yield
-    except ModelError as error:
-        if name[:30] in str(error) or isinstance(error, CodeError | TrustError):
-            raise
-        raise ModelError(f"{name[:30]}: {error}") from error
 
 
 def _said(card: str | Path | Mapping[str, Any] | None, network: str | None, path: Path | None) -> Card:

@@ -9,7 +9,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -21,6 +22,8 @@ from ctinv.errors import ModelError
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
+MAX_NUMBERS = 2**30
+"""Of one tensor: 4 GiB, more than a batch of slices has in any layer of a network that fits into memory."""
 
 
 def refuse(operation: str, detail: str) -> ModelError:
@@ -35,6 +38,17 @@ def numbers(a: Attributes, name: str, given: Tensor | None) -> list[int] | None:
     if given is not None:
         return [int(value) for value in given.flatten().tolist()]
     return None if a.get(name) is None else [int(value) for value in a[name]]
+
+
+def bounded(operation: str, shape: Sequence[int]) -> list[int]:
+    """A shape that is not too large to be made: a small file may ask for any.
+
+    Raises:
+        ModelError: It is.
+    """
+    if math.prod(shape) > MAX_NUMBERS:
+        raise refuse(operation, f"{math.prod(shape):,} numbers")
+    return list(shape)
 
 
 def _clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -140,7 +154,7 @@ def _shape(a: Attributes, x: Tensor) -> Tensor:
 
 def _constant_of_shape(a: Attributes, shape: Tensor) -> Tensor:
     value = a.get("value", torch.zeros(1))
-    return torch.full(shape.tolist(), value.item(), dtype=value.dtype)
+    return torch.full(bounded("ConstantOfShape", shape.tolist()), value.item(), dtype=value.dtype)
 
 
 def _reduced(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
@@ -227,7 +241,9 @@ SHAPES: dict[str, Operation] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": _transpose,
-    "Expand": lambda a, x, shape: x * torch.ones(shape.tolist(), dtype=x.dtype, device=x.device),
+    "Expand": lambda a, x, shape: (
+        x * torch.ones(bounded("Expand", shape.tolist()), dtype=x.dtype, device=x.device)
+    ),
     "Gather": _gather,
     "Shape": _shape,
     "ConstantOfShape": _constant_of_shape,
