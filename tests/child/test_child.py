@@ -138,6 +138,19 @@ def test_the_guard_alone_refuses_programs_and_sockets() -> None:
 
 
 @linux
+@pytest.mark.parametrize("what", ["socket from C", "fork from C", "kill parent"])
+def test_sockets_and_processes_are_out_of_the_reach_of_c_as_well(child: Child, what: str) -> None:
+    """What Python's hook does not see, and neither Landlock nor a namespace stops."""
+    if not {"programs", "network"} <= child.holds:
+        pytest.skip("no filter of system calls on this machine")
+    assert "PermissionError" in str(failure(child, what))
+
+
+def test_threads_are_left_to_it(child: Child) -> None:
+    assert child.call({"what": "thread"})[0] == {"did": "ok"}
+
+
+@linux
 def test_the_network_is_out_of_its_reach(child: Child) -> None:
     if "network" not in child.holds:
         pytest.skip("network namespaces are not allowed here")
@@ -152,6 +165,8 @@ def test_without_its_limits_the_same_probe_does_harm(tmp_path: Path) -> None:
     """The negative control: what is refused above works in a plain process."""
     from child_probe import probe
 
+    assert probe({"what": "socket from C"}, [])[0]["did"] > 0
+    assert probe({"what": "fork from C"}, [])[0]["did"] > 0
     probe({"what": "write", "path": str(tmp_path / "new")}, [])
     assert (tmp_path / "new").read_text() == "x"
     assert probe({"what": "program"}, [])[0]["did"] == 0

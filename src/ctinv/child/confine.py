@@ -1,6 +1,7 @@
 """What a process gives up for good: memory, files, programs and the network, as far as the system knows how.
 
-Linux has all of it: rlimits, Landlock (since 5.13) and a network namespace. Other systems have the rlimits or nothing;
+Linux has all of it: rlimits, Landlock (since 5.13), a network namespace where that is allowed, and a filter of system
+calls (`ctinv.child.syscalls`). Other systems have the rlimits or nothing;
 what holds is returned, so that nobody has to believe it. `guard` is a second line inside Python, for systems without
 the first.
 
@@ -17,6 +18,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ctinv.child.syscalls import refuse_syscalls
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -73,6 +76,7 @@ def confine(*, memory: int, readable: Sequence[str] = ()) -> set[str]:
             holds.add("memory")
     if sys.platform == "linux":
         holds |= _landlock(readable)
+        holds |= refuse_syscalls(_libc())
     return holds
 
 
