@@ -53,7 +53,7 @@ def trust(
     sha256 = source.lower() if found is None else found.sha256
     if remove:
         forget(sha256)
-        return _said("is no longer trusted", sha256)
+        return _said("is no longer trusted", sha256, {})
     return _asked(found, sha256, yes=yes, as_json=as_json)
 
 
@@ -79,7 +79,7 @@ def _asked(found: WouldRun | None, sha256: str, *, yes: bool, as_json: bool) -> 
             raise InputError("nothing was trusted.")
     kind, name = ("by its sha256 alone", "") if found is None else (found.kind, found.name)
     remember(sha256, kind=kind, name=name)
-    return _said("is trusted", sha256, **({} if found is None else _facts(found)))
+    return _said("is trusted", sha256, {} if found is None else _facts(found))
 
 
 def _facts(found: WouldRun) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _show(console: Console, found: WouldRun) -> None:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _said(what: str, sha256: str, **facts: Any) -> Outcome:
+def _said(what: str, sha256: str, facts: dict[str, Any]) -> Outcome:
     def show(console: Console) -> None:
         console.print(f"{sha256} {what}", soft_wrap=True)
 
