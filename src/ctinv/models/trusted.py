@@ -70,8 +70,13 @@ def run_bundle(tree: BundleTree, *, slices: int) -> tuple[nn.Module, str]:
     _, config = tree.config()
     with tempfile.TemporaryDirectory(prefix="ctinv-") as place:
         folder = Path(place).resolve() / "bundle"
-        folder.mkdir()
-        tree.write(folder)
+        try:
+            folder.mkdir()
+            tree.write(folder)
+        except OSError as error:
+            raise ModelError(
+                f"{tree.name[:40]} could not be copied to the temporary folder ({error.strerror}); free some space there."
+            ) from error
         request = {
             "name": tree.name[:40],
             "folder": str(folder),
