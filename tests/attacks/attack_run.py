@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from attack_naive import LOADERS
 from attack_place import FLAG
 
 warnings.simplefilter("ignore")
@@ -78,7 +79,10 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     assert onnx.checker
     assert monai.networks.nets
 
-    def load(path: Path, trust: str | None) -> None:
+    def load(path: Path, trust: str | None, naive: str) -> None:
+        if naive:
+            LOADERS[naive](path)
+            return
         if path.is_dir() and is_generator(path):
             entry = read_entry(path)
             Trained(entry, entry.taps[0]).load(torch.device("cpu"))
@@ -97,11 +101,12 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
         path = Path(about["path"])
         watch.folder = f"{os.path.realpath(about['folder'])}{os.sep}"
         watch.done, before, since = [], set(sys.modules), time.monotonic()
+        tripped.clear()
         watch.on = True
         said, kind, listed = "", "", 0
         try:
             trust = what_would_run(path).sha256 if request["trust"] else None
-            load(path, trust)
+            load(path, trust, about.get("naive", ""))
         except CtinvError as error:
             said, kind = str(error), type(error).__name__
         except BaseException as error:

@@ -98,7 +98,10 @@ def connections(server: socket.socket) -> int:
         count += 1
 
 
-def loaded(root: Path, attacks: dict[str, Attack], server: socket.socket, *, trust: bool) -> Round:
+def loaded(
+    root: Path, attacks: dict[str, Attack], server: socket.socket, *, trust: bool, naive: bool = False
+) -> Round:
+    """Load attacks in a watched process: by the product, or by the loaders that fall for them."""
     made = built(root, attacks, server.getsockname()[1])
     source = Path(__file__).parents[2]
     request = root / "request.json"
@@ -112,7 +115,12 @@ def loaded(root: Path, attacks: dict[str, Attack], server: socket.socket, *, tru
         str(source / "bundles"),
     ]
     known = {
-        name: {"path": str(made.paths[name]), "folder": str(made.places[name].folder)} for name in attacks
+        name: {
+            "path": str(made.paths[name]),
+            "folder": str(made.places[name].folder),
+            "naive": attack.naive if naive else "",
+        }
+        for name, attack in attacks.items()
     }
     request.write_text(
         json.dumps(
@@ -165,6 +173,8 @@ def faults(attack: Attack, made: Round) -> list[str]:
 
 
 def test_without_trust_no_attack_runs_reads_or_writes_anything(untrusted: Round) -> None:
+    page = (HERE.parents[1] / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert f"{len(ATTACKS)} attacks are part of the tests" in page
     assert len(ATTACKS) >= 70
     wrong = {name: found for name, attack in ATTACKS.items() if (found := faults(attack, untrusted))}
     assert wrong == {}
@@ -202,3 +212,25 @@ def test_the_usual_loaders_fall_for_them(tmp_path: Path, port: socket.socket) ->
     assert connections(port) > 20
     families = {ATTACKS[name].family for name in FIRING}
     assert families >= {"pickle", "TorchScript", "exported program", "bundle", "generator", "array"}
+
+
+SEEN = {
+    "pickle: os.system by reduce, in an archive": {"ran os.system", "its payload ran"},
+    "pickle: exec of Python": {"its payload ran", "it set a flag", "reached socket.connect"},
+    "pickle: protocol 2, bare": {"its payload ran", "it set a flag", "reached socket.connect"},
+    "TorchScript: writes while it is loaded": {"load"},
+    "exported program: a pickle among its sample inputs": {"load"},
+    "bundle: a tag of Python in YAML": {"ran os.system", "its payload ran"},
+    "array: objects in .npy": {"its payload ran", "it set a flag"},
+}
+
+
+def test_the_watch_sees_what_the_usual_loaders_let_happen(tmp_path: Path, port: socket.socket) -> None:
+    """The negative control of the watch: what it never reports above it reports here."""
+    made = loaded(tmp_path, {name: ATTACKS[name] for name in SEEN}, port, trust=False, naive=True)
+    for name, expected in SEEN.items():
+        found = set(faults(ATTACKS[name], made))
+        assert expected <= found, (name, found)
+    mark = os.path.realpath(made.places["pickle: exec of Python"].mark)
+    assert f"wrote {mark}" in faults(ATTACKS["pickle: exec of Python"], made)
+    assert made.connections > 0

@@ -34,13 +34,13 @@ def check_bundle(folder: Path, *, schema: Path | None = None) -> list[str]:
     Raises:
         ModelError: A check failed; the text names it.
     """
-    from monai.bundle import verify_metadata, verify_net_in_out
-
     if not is_own(read_config(folder, METADATA)):
         raise ModelError(f"{folder.name} is no bundle of this package; MONAI would run what it says.")
     _refuse_imports(folder)
     find_network(folder)
     siblings_agree(folder)
+    from monai.bundle import verify_metadata, verify_net_in_out
+
     done = ["static loader", "model.pt equals model.safetensors"]
     metadata, inference = (str(folder / "configs" / name) for name in ("metadata.json", "inference.json"))
     try:
