@@ -15,9 +15,10 @@ NEEDED_PLUGINS = ("napari", "pytest-qt")
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Factors of the tests go to a folder of their own, also in processes that a test starts."""
+    """Factors and trust of the tests go to folders of their own, also in processes that a test starts."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CTINV_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("CTINV_CONFIG", str(tmp_path_factory.mktemp("config")))
         yield
 
 

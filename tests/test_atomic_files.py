@@ -65,7 +65,9 @@ def test_an_error_inside_leaves_the_older_file_and_nothing_else(tmp_path: Path) 
 def test_every_refusal_says_what_to_do(tmp_path: Path, number: int, said: str) -> None:
     error = refusal(tmp_path / "a.bin", OSError(number, os.strerror(number)), size=12_300_000)
     assert len(str(error)) <= 200
-    with pytest.raises(ResourceError, match=rf"^a\.bin could not be written \({os.strerror(number)}\).*{said}"):
+    with pytest.raises(
+        ResourceError, match=rf"^a\.bin could not be written \({os.strerror(number)}\).*{said}"
+    ):
         raise error
 
 

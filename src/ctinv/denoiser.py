@@ -269,7 +269,8 @@ def load_denoiser(
     """Load a denoiser: a shipped one by its name (``"cnn10"``), or the user's own; safe by default.
 
     Bundles, files of weights and ONNX files are read as data. Code runs only where it is named by the user:
-    ``"module:function"`` calls an installed function, a TorchScript file needs its sha256 as ``trust``.
+    ``"module:function"`` calls an installed function. Code of others (TorchScript, ``.pt2``, pickles, bundles with
+    expressions) needs its sha256 as ``trust`` or in the user's list, and runs in a child process with limits.
 
     Args:
         source: Shipped name, bundle folder, file of weights (``.safetensors``, ``.pt``, ``.pth``, ``.ckpt``), ``.onnx``,
@@ -278,10 +279,11 @@ def load_denoiser(
         network: Class that a file of weights belongs to: a key of ``ctinv.networks.NETWORKS`` or ``monai.networks.nets.…``.
         card: What the file does not say of itself, as a mapping or the path of a TOML or JSON file (`ctinv.models.card`);
             by default the card beside the source, if there is one.
-        trust: sha256 of a TorchScript file.
+        trust: sha256 of a file or bundle that runs code (`ctinv.models.would_run` says which).
 
     Raises:
         ModelError: The network is unknown, damaged, not allowed, or no denoiser that can be studied.
+        TrustError: It would run code, and its sha256 is not trusted.
     """
     from ctinv.models.factory import call_factory, is_factory  # only this function reads files
     from ctinv.models.ladder import find_network

@@ -23,6 +23,32 @@ class ModelError(CtinvError):
     """A network or bundle that is unknown, damaged or not allowed."""
 
 
+class CodeError(ModelError):
+    """A model that says more than data: what it asks for would have to run.
+
+    Args:
+        cause: What it asks for, a sentence without its end.
+        remedy: The rest of it without its full stop: what its author could do instead.
+    """
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause}{remedy}.")
+        self.cause = cause
+        self.remedy = remedy
+
+
+class TrustError(ModelError):
+    """A model that may be loaded once the user trusts its sha256, after having seen what it would run.
+
+    Attributes:
+        sha256: Of the file, or of all files of a bundle.
+    """
+
+    def __init__(self, message: str, *, sha256: str) -> None:
+        super().__init__(message)
+        self.sha256 = sha256
+
+
 class StoreError(CtinvError):
     """A study that cannot be opened, continued or written."""
 

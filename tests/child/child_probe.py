@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,32 @@ def _read_from_c(head: dict[str, Any]) -> int:
     return int(descriptor)
 
 
+def _socket_from_c(_: dict[str, Any]) -> int:
+    """A socket of the file system, which no network namespace and no Landlock of today keeps from anyone."""
+    return _or_refused(ctypes.CDLL(None, use_errno=True).socket(socket.AF_UNIX, socket.SOCK_STREAM, 0))
+
+
+def _fork_from_c(_: dict[str, Any]) -> int:
+    made = ctypes.CDLL(None, use_errno=True).fork()
+    if made == 0:
+        os._exit(0)
+    return _or_refused(made)
+
+
+def _or_refused(answer: int) -> int:
+    if answer < 0:
+        raise PermissionError
+    return int(answer)
+
+
+def _thread(_: dict[str, Any]) -> str:
+    done: list[str] = []
+    thread = threading.Thread(target=lambda: done.append("ok"))
+    thread.start()
+    thread.join()
+    return done[0]
+
+
 def _noise(_: dict[str, Any]) -> None:
     os.write(1, b"Zebrafink")
     os.write(2, b"Zebrafink")
@@ -60,6 +87,9 @@ _ACTIONS: dict[str, Any] = {
     "list": lambda head: os.listdir(head["path"]),  # noqa: PTH208  # as a stranger would
     "program": lambda head: subprocess.run(["/bin/ls"], check=False).returncode,
     "network": lambda head: socket.create_connection(("127.0.0.1", head["port"]), timeout=2).fileno(),
+    "socket from C": _socket_from_c,
+    "fork from C": _fork_from_c,
+    "thread": _thread,
     "memory": lambda head: len(bytearray(1 << 30)),
     "abort": lambda head: os.abort(),
     "sleep": lambda head: time.sleep(60),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +104,29 @@ def test_files_are_out_of_its_reach(tmp_path: Path, what: str, guarded: bool) ->
 
 
 @linux
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_folder_it_was_given_is_read_and_nothing_beside_it(tmp_path: Path, guarded: bool) -> None:
+    given, beside = tmp_path / "given", tmp_path / "given beside"
+    for folder in (given, beside):
+        folder.mkdir()
+        (folder / "data").write_text("12345")
+    (given / "link").symlink_to(beside / "data")
+
+    def started() -> Child:
+        return Child(TASK, memory=1 << 28, seconds=20.0, guarded=guarded, readable=[given])
+
+    with started() as child:
+        assert child.call({"what": "read", "path": str(given / "data")})[0] == {"did": 5}
+        if "files" not in child.holds:
+            pytest.skip("this kernel has no Landlock")
+        assert failure(child, "write", path=str(given / "new")).reason == "failed"
+    for path in (beside / "data", given / "link"):
+        with started() as child:
+            assert failure(child, "read", path=str(path)).reason == "failed"
+    assert not (given / "new").exists()
+
+
+@linux
 def test_programs_are_out_of_its_reach(child: Child) -> None:
     if "programs" not in child.holds:
         pytest.skip("this kernel has no Landlock")
@@ -112,6 +137,19 @@ def test_the_guard_alone_refuses_programs_and_sockets() -> None:
     for what in ("program", "network"):
         with Child(TASK, memory=1 << 28, seconds=20.0, guarded=True) as child:
             assert "PermissionError" in str(failure(child, what, port=9))
+
+
+@linux
+@pytest.mark.parametrize("what", ["socket from C", "fork from C", "kill parent"])
+def test_sockets_and_processes_are_out_of_the_reach_of_c_as_well(child: Child, what: str) -> None:
+    """What Python's hook does not see, and neither Landlock nor a namespace stops."""
+    if not {"programs", "network"} <= child.holds:
+        pytest.skip("no filter of system calls on this machine")
+    assert "PermissionError" in str(failure(child, what))
+
+
+def test_threads_are_left_to_it(child: Child) -> None:
+    assert child.call({"what": "thread"})[0] == {"did": "ok"}
 
 
 @linux
@@ -129,12 +167,44 @@ def test_without_its_limits_the_same_probe_does_harm(tmp_path: Path) -> None:
     """The negative control: what is refused above works in a plain process."""
     from child_probe import probe
 
+    assert probe({"what": "socket from C"}, [])[0]["did"] > 0
+    assert probe({"what": "fork from C"}, [])[0]["did"] > 0
     probe({"what": "write", "path": str(tmp_path / "new")}, [])
     assert (tmp_path / "new").read_text() == "x"
     assert probe({"what": "program"}, [])[0]["did"] == 0
 
 
-def test_it_ends_with_its_parent_and_is_ended_twice_in_peace(child: Child) -> None:
+def test_it_outlives_the_thread_that_started_it() -> None:
+    """The parent-death signal of Linux belongs to threads; a child that is shared must not have it."""
+    started: list[Child] = []
+    thread = threading.Thread(target=lambda: started.append(Child(TASK, memory=1 << 28, seconds=20.0)))
+    thread.start()
+    thread.join()
+    with started[0] as child:
+        time.sleep(0.2)
+        assert child.call({"what": "echo"})[0] == {"did": "ok"}
+
+
+@linux
+def test_one_whose_parent_is_gone_ends_by_itself(tmp_path: Path) -> None:
+    code = """
+import os, sys, threading
+from ctinv.child import Child
+child = Child(sys.argv[1], memory=1 << 28, seconds=0.5)
+print(child._process.pid, flush=True)
+threading.Timer(0.2, lambda: os._exit(0)).start()
+child.call({"what": "sleep"})
+"""
+    done = subprocess.run([sys.executable, "-c", code, TASK], capture_output=True, text=True, check=True)
+    pid, since = int(done.stdout), time.monotonic()
+    while time.monotonic() - since < 30 and Path(f"/proc/{pid}/stat").exists():
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return  # dead, and nobody is there to bury it
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_it_is_ended_twice_in_peace(child: Child) -> None:
     assert child.alive
     child.close()
     child.close()

@@ -88,9 +88,39 @@ def test_trust_is_asked_for_and_taken_on_the_command_line(ctinv: Run, tmp_path: 
     refused = ctinv("info", path, "--json")
     assert digest in refused.sentence
     assert refused.sentence.endswith(".")
+    assert refused.code == 1
+    assert (refused.json["kind"], refused.json["sha256"]) == ("untrusted", digest)
+    assert "def forward" in "".join(refused.json["code"].values())
+    assert "conv1" in ctinv("info", path).out
     facts = ctinv("info", path, "--trust", digest, "--json").json
-    assert list(facts["taps"]) == ["input", "output"]
+    assert list(facts["taps"]) == ["input", "nodes.relu1_Relu", "nodes.relu2_Relu", "output"]
     assert facts["taps"]["output"]["receptive_radius"] == 7
+
+
+def test_trust_is_remembered_listed_and_taken_back(
+    ctinv: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTINV_CONFIG", str(tmp_path / "config"))
+    path = tmp_path / "net.pt"
+    state = build("CNN10", seed=3).state_dict()
+    torch.save({"state_dict": state, "where": Path("/somewhere")}, path)
+    path.with_name("net.card.toml").write_text("mean_hu = -350\nstd_hu = 500\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "add --yes" in ctinv("trust", path, "--json").sentence
+    assert ctinv("trust", "--json").json == {"trusted": {}}
+    said = ctinv("trust", path, "--yes", "--json").json
+    assert (said["sha256"], said["trusted"], said["kind"]) == (digest, True, "pickle")
+    assert any(name.startswith("pathlib.") for name in said["globals"])
+    assert ctinv("info", path, "--json").json["kind"] == "denoiser"
+    listed = ctinv("trust", "--json").json["trusted"]
+    assert listed[digest]["name"] == "net.pt"
+    assert digest in ctinv("trust").out
+    assert ctinv("trust", path, "--remove", "--json").json["trusted"] is False
+    assert ctinv("info", path, "--json").json["kind"] == "untrusted"
+    assert ctinv("trust", digest, "--yes", "--json").json["trusted"] is True  # by the sha256 alone
+    assert ctinv("info", path, "--json").json["kind"] == "denoiser"
+    assert "no sha256 of 64 digits" in ctinv("trust", "nothing", "--json").sentence
+    assert "name the file" in ctinv("trust", "--remove").sentence
 
 
 def test_a_study_of_a_network_of_ones_own_is_certified_by_it_alone(

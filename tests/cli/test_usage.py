@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 from cli_shell import BOX, Ran
 
-COMMANDS = ("demo", "info", "simulate", "denoise", "sample", "certify", "dimension", "layers", "view")
+COMMANDS = (
+    "demo",
+    "info",
+    "simulate",
+    "denoise",
+    "sample",
+    "certify",
+    "dimension",
+    "layers",
+    "view",
+    "trust",
+)
 Run = Callable[..., Ran]
 
 

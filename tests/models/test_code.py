@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +15,9 @@ from foreign import HERE, bundle
 from torch import nn
 
 from ctinv.denoiser import load_denoiser
-from ctinv.errors import ModelError
+from ctinv.errors import ModelError, TrustError
 from ctinv.models.factory import is_factory
+from ctinv.models.trusted import run_file
 from ctinv.training.start import build
 
 FACTORIES = """
@@ -100,32 +103,44 @@ def scripted(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_torchscript_is_loaded_only_with_the_sha256_of_the_file(
     scripted: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("torch.jit.load", lambda *a, **k: pytest.fail("it was loaded in this process"))
+    monkeypatch.setattr("ctinv.models.ladder.run_file", _counted(run_file, calls := []))
     digest = hashlib.sha256(scripted.read_bytes()).hexdigest()
     found = load_denoiser(scripted, card=HERE, trust=digest)
-    assert found.taps == ("input", "output")
+    assert found.taps == ("input", "nodes.relu1_Relu", "nodes.relu2_Relu", "output")
     hu = 100 * torch.randn(1, 1, 24, 24, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = build("CNN10", seed=3)((hu + 350) / 500) * 500 - 350
     assert torch.allclose(found(hu), expected, atol=1e-3)
-    monkeypatch.setattr("torch.jit.load", lambda *a, **k: pytest.fail("it was loaded"))
     with pytest.raises(ModelError, match=f"can run code when it is loaded.*{digest}"):
         load_denoiser(scripted, card=HERE)
     with pytest.raises(ModelError, match="another one than the file that is trusted; nothing was loaded"):
         load_denoiser(scripted, card=HERE, trust="0" * 64)
     with pytest.raises(ModelError, match="64 hexadecimal digits"):
         load_denoiser(scripted, card=HERE, trust="yes")
+    assert calls == [scripted.name]  # without trust no child was asked
 
 
-def test_trust_does_not_open_pickles_or_exported_programs(tmp_path: Path):
+def _counted(function: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def counted(content: bytes, name: str, *rest: Any, **more: Any) -> Any:
+        calls.append(name)
+        return function(content, name, *rest, **more)
+
+    return counted
+
+
+def test_pickles_and_exported_programs_ask_for_trust_as_well(tmp_path: Path):
     network = build("CNN10", seed=3).requires_grad_(False)
     torch.save(network, tmp_path / "module.pt")
     with zipfile.ZipFile(tmp_path / "program.pt2", "w") as archive:  # as torch.export.save names its parts
         for part in ("archive_format", "models/model.json", "data/sample_inputs/model.pt"):
             archive.writestr(f"program/{part}", b"pt2")
-    for name, says in (("module.pt", "would have to run"), ("program.pt2", "an exported program")):
-        digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-        with pytest.raises(ModelError, match=says):
-            load_denoiser(tmp_path / name, trust=digest)
+    for name, says in (
+        ("module.pt", "would have to run"),
+        ("program.pt2", "an exported program, which can run code"),
+    ):
+        with pytest.raises(TrustError, match=says):
+            load_denoiser(tmp_path / name)
 
 
 def test_a_damaged_torchscript_file_gets_one_sentence(tmp_path: Path):

@@ -87,11 +87,6 @@ def test_unknown_operations_and_broken_graphs_get_one_sentence(
     ("nodes", "constants", "says"),
     [
         (
-            [node("Slice", ["x", "a", "b", "c", "d"], ["y"])],
-            {"a": whole(-1), "b": whole(-99), "c": whole(3), "d": whole(-1)},
-            "negative",
-        ),
-        (
             [node("Resize", ["x", "", "s"], ["y"], mode="linear", antialias=1)],
             {"s": np.ones(4, np.float32)},
             "antialias",

@@ -65,6 +65,26 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], int]] = {
         {},
         19,
     ),
+    "Slice backwards": (
+        [node("Slice", ["x", "first", "last", "axes", "steps"], ["y"])],
+        {
+            "first": whole(-1, 5, 99),
+            "last": whole(-(2**31), 1, -(2**63)),
+            "axes": whole(1, 2, 3),
+            "steps": whole(-1, -2, -3),
+        },
+        17,
+    ),
+    "Gather a number": (
+        [node("Gather", ["c", "i"], ["n"]), node("Mul", ["x", "n"], ["y"])],
+        {"c": floats(3), "i": np.array(1)},
+        17,
+    ),
+    "Reshape to a number": (
+        [node("Reshape", ["c", "shape"], ["n"]), node("Mul", ["x", "n"], ["y"])],
+        {"c": floats(1), "shape": whole()},
+        17,
+    ),
     "AveragePool with its padding": (
         [node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)],
         {},

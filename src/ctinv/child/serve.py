@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from ctinv.child import Message, TaskError
@@ -26,24 +27,35 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, answers
 
 
-def main(name: str, memory: int, guarded: bool) -> None:
+def main(name: str, memory: int, seconds: float, guarded: bool, readable: Sequence[str] = ()) -> None:
     """Serve one task, named ``module:function``, until the requests end."""
     requests, answers = _private_pipes()
     holds = before_imports()
     module, _, function = name.partition(":")
     task: Task = getattr(importlib.import_module(module), function)
-    holds |= confine(memory=memory)
+    holds |= confine(memory=memory, readable=readable)
     if guarded:
-        guard()
+        guard(readable)
     write_frames(answers, {"holds": sorted(holds)})
     while True:
         try:
             head, blobs = read_frames(requests, limit=_REQUEST_LIMIT)
         except FramesError:
             return  # the parent closed or is gone
+        _end_after(seconds)
         answer, parts = _answer(task, head, blobs)
+        _end_after(0)
         del blobs
         write_frames(answers, answer, parts)
+
+
+def _end_after(seconds: float) -> None:
+    """End this process if a task outlives its time: the parent does that, unless it is gone. 0 calls it off.
+
+    Linux could tie a child to its parent, but to the thread that started it, which may end long before the process.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 2 * seconds)
 
 
 def _answer(task: Task, head: dict[str, object], blobs: list[bytes]) -> Message:
@@ -58,4 +70,4 @@ def _answer(task: Task, head: dict[str, object], blobs: list[bytes]) -> Message:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1")
+    main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4] == "1", sys.argv[5:])

@@ -1,5 +1,5 @@
-"""The shell: ``ctinv demo | info | simulate | denoise | sample | certify | dimension | analyse | find-blind | compare |
-population | report | layers | train | bench | validate | view``.
+"""The shell: ``ctinv demo | info | trust | simulate | denoise | sample | certify | dimension | analyse | find-blind |
+compare | population | report | layers | train | bench | validate | view``.
 
 Every command takes ``--json`` and then prints exactly one JSON object on standard output, whatever happens:
 the result, or an object with ``"error"``. Progress goes to standard error. Exit codes: 0 success, 1 an error
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 _GROUPS = (
     "demo",
     "scan",
+    "trust",
     "study",
     "analyse",
     "find_blind",

@@ -56,7 +56,9 @@ CardFile = Annotated[
 Trust = Annotated[
     str | None,
     typer.Option(
-        "--trust", metavar="SHA256", help="sha256 of a TorchScript file, which runs code when it is loaded."
+        "--trust",
+        metavar="SHA256",
+        help="sha256 of a file or bundle that runs code, for this once; `ctinv info` shows what it would run.",
     ),
 ]
 Tap = Annotated[

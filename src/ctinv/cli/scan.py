@@ -59,14 +59,19 @@ def info(
     """Say what a scan, a study, a network or a generator is, or which series a folder holds; no patient is shown."""
     from ctinv.cli.files import is_study
     from ctinv.cli.network import facts_for_people, is_network, load, network_facts
+    from ctinv.cli.trust import untrusted
+    from ctinv.errors import TrustError
     from ctinv.generators.library import generator_facts, is_generator, read_entry
 
     if is_generator(source):
         facts: dict[str, Any] = {"kind": "generator", **generator_facts(read_entry(source))}
     elif not is_study(source) and is_network(source):
-        with reporting() as progress:
-            progress("loading the network", math.nan)
-            found = network_facts(load(source, network=network, card=card, trust=trust), progress)
+        try:
+            with reporting() as progress:
+                progress("loading the network", math.nan)
+                found = network_facts(load(source, network=network, card=card, trust=trust), progress)
+        except TrustError as error:
+            return untrusted(source, str(error))
         facts = {"kind": "denoiser", **found}
     else:
         facts = _facts(source, uid, modality, unit)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ctinv.errors import ModelError
 from ctinv.generators.kinds import KINDS
-from ctinv.models.files import read_object
+from ctinv.models.files import inside, read_object
 from ctinv.resources import bundles_folder
 
 METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
@@ -52,7 +52,7 @@ def is_generator(source: Path) -> bool:
     """Whether a folder is the bundle of a generator, as its metadata say."""
     if not (source / METADATA).is_file():
         return False
-    about = read_object(source / METADATA, bare=f"metadata.json of {source.name}").get("ctinv")
+    about = read_object(inside(source, METADATA), bare=f"metadata.json of {source.name}").get("ctinv")
     return isinstance(about, dict) and about.get("role") == "generator"
 
 
@@ -92,7 +92,7 @@ def read_entry(folder: Path) -> Entry:
     Raises:
         ModelError: It is no bundle of a generator, or one for another version of FrEIA.
     """
-    about = read_object(folder / METADATA, bare=f"metadata.json of {folder.name}").get("ctinv")
+    about = read_object(inside(folder, METADATA), bare=f"metadata.json of {folder.name}").get("ctinv")
     if not isinstance(about, dict) or about.get("role") != "generator":
         raise ModelError(
             f"{folder.name} is no bundle of a generator; name a folder that `ctinv train generator` wrote."

@@ -23,13 +23,14 @@ from ctinv.generators.contract import Scene
 from ctinv.generators.kinds import KINDS, Domain
 from ctinv.generators.library import INFERENCE, Entry
 from ctinv.generators.model import GeneratorModel
-from ctinv.models.files import read_bytes, read_object, sha256
+from ctinv.models.files import inside, naming, read_bytes, read_object, sha256
 from ctinv.models.literals import Definition
 from ctinv.models.weights import fill, read_safetensors
 from ctinv.networks.autoencoders import AUTOENCODERS
 from ctinv.networks.flows import FLOWS
 from ctinv.volume import Box
 
+_MISFITS = (TypeError, ValueError, ArithmeticError, RuntimeError, AssertionError, AttributeError, LookupError)
 MARGIN = 16  # pixels of the window beyond what is used; what D sees further away moves a pixel little
 _PIXELS_PER_PASS = {"cpu": 2**19, "cuda": 2**23}
 _MODULES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -76,6 +77,10 @@ class Trained:
         Raises:
             ModelError: The bundle is damaged, or asks for more than a registered class and literals.
         """
+        with naming(self.entry.folder.name):
+            return self._load(device)
+
+    def _load(self, device: torch.device) -> GeneratorModel:
         about = self.entry.about
         parts = {role: self._part(role) for role in _MODULES}
         try:
@@ -100,9 +105,8 @@ class Trained:
         part = self.entry.about["taps"][self.tap].get(role)
         if not part:
             return None
-        config = read_object(
-            self.entry.folder / INFERENCE, bare=f"inference.json of {self.entry.folder.name}"
-        )
+        folder = self.entry.folder
+        config = read_object(inside(folder, INFERENCE), bare=f"inference.json of {folder.name}")
         target, arguments = Definition(config).read(part["definition"])
         prefix, known = _MODULES[role]
         kind = known.get(target.removeprefix(prefix)) if target.startswith(prefix) else None
@@ -111,14 +115,14 @@ class Trained:
         try:
             with torch.random.fork_rng(devices=[]):
                 network = kind(**arguments)
-        except (TypeError, ValueError, RuntimeError) as error:
+        except _MISFITS as error:
             raise ModelError(
                 f"the arguments of {target[:60]} do not fit the class; get the bundle again."
             ) from error
         file = str(part["file"])
         if Path(file).name != file:
             raise ModelError(f"{file[:60]!r} is no file of the bundle; get it again.")
-        content = read_bytes(self.entry.folder / "models" / file)
+        content = read_bytes(inside(folder, f"models/{file}"))
         if sha256(content) != self.entry.about["weights_sha256"].get(file):
             raise ModelError(
                 f"{file} of {self.entry.folder.name} is not the file that its metadata name; get it again."

@@ -53,7 +53,10 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
     """Named values that every slice of one volume shares; two slices that differ in one are of two scans."""
     image_type = fields.words("FrameType") or fields.words("ImageType")
     return (
-        ("patient", _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in PATIENT_KEYWORDS)])),
+        (
+            "patient",
+            _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in PATIENT_KEYWORDS)]),
+        ),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
         ("image matrix", (rows, columns)),
         ("image type", _digest([word.strip().upper() for word in image_type])),

@@ -78,7 +78,11 @@ READ: dict[str, Leaves] = {
         (
             "AcquisitionDateTime",
             "FrameAcquisitionDateTime",
-            *(f"{clock}{part}" for clock in ("Acquisition", "Series", "Content") for part in ("Date", "Time")),
+            *(
+                f"{clock}{part}"
+                for clock in ("Acquisition", "Series", "Content")
+                for part in ("Date", "Time")
+            ),
         ),
         Leaves.DIFFERENCE,
     ),

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ctinv.errors import CtinvError, ModelError
+from ctinv.errors import CodeError, CtinvError, ModelError
 from ctinv.models.literals import can_fetch, refuse_fetching
 from ctinv.networks import NETWORKS
 
@@ -38,9 +38,9 @@ def network_class(target: str) -> type[nn.Module]:
         if found is not None and module and found.__module__ != f"{MONAI}{module}":
             found = None
     if found is None:
-        raise ModelError(
-            f"network_def asks for {target[:40]!r}, which is not allowed; allowed are the networks of ctinv.networks and "
-            "of monai.networks.nets."
+        raise CodeError(
+            f"network_def asks for {target[:40]!r}, which is not allowed",
+            "; allowed are the networks of ctinv.networks and of monai.networks.nets",
         )
     return found
 

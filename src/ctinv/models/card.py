@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ModelError
-from ctinv.models.files import read_object
+from ctinv.models.files import inside, read_object
 from ctinv.models.found import NAME, SLICES
 from ctinv.models.literals import Definition
 
@@ -97,7 +97,7 @@ def _beside(source: Path | None) -> Path | None:
         if source.is_dir()
         else [source.with_name(source.stem + suffix) for suffix in _SUFFIXES]
     )
-    there = [place for place in places if place.is_file()]
+    there = [place for place in places if inside(place.parent, place.name).is_file()]
     if len(there) > 1:
         raise ModelError(f"there are two cards, {there[0].name} and {there[1].name}; keep one of them.")
     return there[0] if there else None

@@ -14,14 +14,11 @@ from torch import nn
 
 from ctinv.errors import ModelError
 from ctinv.models.build import build, rebuild_lost_buffers
-from ctinv.models.files import read_bytes, read_object, sha256
+from ctinv.models.bundle_tree import CONFIGS
+from ctinv.models.files import inside, read_bytes, read_object, sha256
 from ctinv.models.literals import Definition
 from ctinv.models.shipped import PICKLED, WEIGHTS
 from ctinv.models.weights import fill, fitting, nearest, read_pickled, read_safetensors
-
-CONFIGS = tuple(
-    f"{stem}.{kind}" for stem in ("inference", "evaluate", "train") for kind in ("json", "yaml", "yml")
-)
 
 
 def read_foreign_bundle(folder: Path) -> tuple[nn.Module, dict[str, str], str]:
@@ -38,7 +35,7 @@ def read_foreign_bundle(folder: Path) -> tuple[nn.Module, dict[str, str], str]:
         raise ModelError(
             f"the bundle {folder.name} has neither models/{WEIGHTS} nor models/{PICKLED}; get it again."
         )
-    content = read_bytes(path)
+    content = read_bytes(inside(folder, path.relative_to(folder)))
     read = read_safetensors if path.name == WEIGHTS else read_pickled
     payload = read(content, path.name)
     tensors = fitting(payload, network) or nearest(payload, network, path.name)
@@ -56,7 +53,7 @@ def _config(folder: Path) -> tuple[str, dict[str, Any]]:
             f"{folder.name} is no bundle: it has no configs/inference.json; name a file of weights or a bundle folder."
         )
     for name in names:
-        config = read_object(folder / "configs" / name, bare=f"{name} of {folder.name}")
+        config = read_object(inside(folder, f"configs/{name}"), bare=f"{name} of {folder.name}")
         if "network_def" in config:
             return name, config
     raise ModelError(f"the configs of {folder.name} have no network_def; nothing can be loaded from them.")

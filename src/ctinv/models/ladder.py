@@ -4,9 +4,11 @@
 2. a file of weights into a class of the allow-list (`weights_file`), or one of `ldct_benchmark`: data only;
 3. ONNX (`onnx_file`): a graph of known operations, data only;
 4. ``module:function`` (`factory`) or a module object: the user's own code;
-5. TorchScript (`torchscript`): code, only with the sha256 of the file.
+5. code of others, that is TorchScript, exported programs, pickles that hold more than tensors, bundles with expressions or
+   classes of their own: only with the sha256 of the very file or bundle, only in a child process (`trusted`), from which
+   data come back.
 
-Pickled modules, exported programs and bundles with expressions are refused. A network that is no bundle of this package
+A network that is no bundle of this package
 is then asked for the size of its output, its convention, and what `checks` holds; the answers are its notes.
 """
 
@@ -20,22 +22,25 @@ from typing import Any
 
 from torch import nn
 
-from ctinv.errors import ModelError
+from ctinv.errors import CodeError, ModelError, TrustError
 from ctinv.models.adapter import INNER, Adapter, adapted
 from ctinv.models.build import our_name
+from ctinv.models.bundle_tree import read_tree
 from ctinv.models.card import Card, Convention, read_card
 from ctinv.models.checks import check_behaviour, find_multiple
 from ctinv.models.convention import HU, check_flat, guess
-from ctinv.models.files import read_bytes, sha256
+from ctinv.models.files import naming, read_bytes, sha256
 from ctinv.models.foreign_bundle import read_foreign_bundle
 from ctinv.models.found import FoundNetwork, short_name, state_sha256
 from ctinv.models.layers import find_taps
 from ctinv.models.onnx_file import load_onnx
 from ctinv.models.own_bundle import is_own, load_own_bundle
 from ctinv.models.shipped import METADATA, read_config, shipped
-from ctinv.models.torchscript import load_torchscript
-from ctinv.models.weights import is_torchscript
-from ctinv.models.weights_file import read_weights_file, with_network
+from ctinv.models.trust import is_trusted
+from ctinv.models.trusted import run_bundle, run_file
+from ctinv.models.weights import is_exported_program, is_torchscript
+from ctinv.models.weights_file import fill_network, read_payload, with_network
+from ctinv.models.would_run import Kind
 from ctinv.networks import NETWORKS, taps_of
 from ctinv.resources import bundles_folder
 
@@ -44,6 +49,9 @@ SCRIPT_SUFFIXES = (".ts", ".torchscript", ".jit")
 CONVENTION = (
     "convention"  # stands among the hashes: the same weights in another convention are another denoiser
 )
+_TRUSTED = "trusted by its sha256, run in a child process and read as ONNX"
+_A: dict[Kind, str] = {"TorchScript": "TorchScript", "exported program": "an exported program"}
+_LONGEST = 200  # characters of a sentence
 
 
 @dataclass(frozen=True)
@@ -71,25 +79,26 @@ def find_network(
         source: Name of a shipped bundle, bundle folder, file of weights, ONNX or TorchScript file, or a module.
         network: Class that a file of weights belongs to.
         card: Card or its file; by default the one beside the source.
-        trust: sha256 of a TorchScript file that may be loaded.
+        trust: sha256 of a file or bundle that may run code in a child process; by default those in the list of the user.
 
     Raises:
         ModelError: It is unknown, damaged, not allowed, or no denoiser that can be studied.
+        TrustError: It would run code, and its sha256 is not trusted.
     """
     if isinstance(source, nn.Module):
         hashes = {"state_dict": state_sha256(source)}
         raw = _Raw(source, type(source).__name__, hashes, (f"the object {type(source).__name__}",))
         return _asked(raw, _said(card, network, None))
     path = _path(source)
-    if path.is_dir():
-        if (path / METADATA).is_file() and is_own(metadata := read_config(path, METADATA)):
-            _refuse_extras(path, card, network)
-            return load_own_bundle(path, metadata)
+    with naming(path.name):
+        if path.is_dir():
+            if (path / METADATA).is_file() and is_own(metadata := read_config(path, METADATA)):
+                _refuse_extras(path, card, network)
+                return load_own_bundle(path, metadata)
+            said = _said(card, network, path)
+            return _asked(_from_bundle(path, said, trust), said)
         said = _said(card, network, path)
-        foreign, hashes, note = read_foreign_bundle(path)
-        return _asked(_Raw(foreign, path.name, hashes, (note,)), said)
-    said = _said(card, network, path)
-    return _asked(_from_file(path, said, trust), said)
+        return _asked(_from_file(path, said, trust), said)
 
 
 def _said(card: str | Path | Mapping[str, Any] | None, network: str | None, path: Path | None) -> Card:
@@ -117,22 +126,73 @@ def _refuse_extras(folder: Path, card: object, network: str | None) -> None:
 
 
 def _from_file(path: Path, card: Card, trust: str | None) -> _Raw:
+    suffix = path.suffix.lower()
+    if suffix not in (".onnx", ".pt2", *SCRIPT_SUFFIXES, *WEIGHT_SUFFIXES):
+        raise ModelError(
+            f"{path.name[:60]} is no network: a bundle folder, {', '.join(WEIGHT_SUFFIXES[:4])}, .onnx, or module:function "
+            "was expected."
+        )
     content = read_bytes(path)
-    hashes, suffix = {path.name: sha256(content)}, path.suffix.lower()
+    digest = sha256(content)
+    hashes = {path.name: digest}
     if suffix == ".onnx":
         return _Raw(load_onnx(content, path.name), path.stem, hashes, ("converted from ONNX",))
-    if suffix in SCRIPT_SUFFIXES or (suffix in WEIGHT_SUFFIXES and is_torchscript(content)):
-        scripted = load_torchscript(content, path.name, trust=trust)
-        return _Raw(
-            scripted, path.stem, hashes, ("TorchScript, trusted by its sha256; its layers cannot be tapped",)
-        )
-    if suffix in WEIGHT_SUFFIXES or suffix == ".pt2":
-        filled, target, convention, notes = read_weights_file(path, content, card)
-        return _Raw(filled, path.stem, hashes, notes, target, convention)
-    raise ModelError(
-        f"{path.name} is no network: a bundle folder, {', '.join(WEIGHT_SUFFIXES[:4])}, .onnx, or module:function was "
-        "expected."
-    )
+    kind = _program_kind(content, suffix)
+    if kind is not None:
+        _ask_trust(path.name, digest, trust, f"is {_A[kind]}, which can run code when it is loaded")
+        program = run_file(content, path.name, kind, slices=card.slices)
+        return _Raw(_module(program, path.name), path.stem, hashes, (f"{_A[kind]}, {_TRUSTED}",))
+    try:
+        payload: Any = read_payload(path, content)
+        how: tuple[str, ...] = ()
+    except CodeError as error:
+        _ask_trust(path.name, digest, trust, error)
+        payload = run_file(content, path.name, "pickle", slices=card.slices)
+        if isinstance(payload, nn.Module):
+            return _Raw(payload, path.stem, hashes, (f"a pickled module, {_TRUSTED}",))
+        how = ("a pickle that holds more than tensors, trusted by its sha256 and read in a child process",)
+    filled, target, convention, notes = fill_network(payload, path.name, digest, card)
+    return _Raw(filled, path.stem, hashes, how + notes, target, convention)
+
+
+def _from_bundle(path: Path, card: Card, trust: str | None) -> _Raw:
+    try:
+        network, hashes, note = read_foreign_bundle(path)
+    except CodeError as error:
+        tree = read_tree(path)
+        _ask_trust(path.name, tree.sha256, trust, error)
+        network, note = run_bundle(tree, slices=card.slices)
+        hashes = {"bundle": tree.sha256}
+    return _Raw(network, path.name, hashes, (note,))
+
+
+def _program_kind(content: bytes, suffix: str) -> Kind | None:
+    """What kind of program a file is, whatever it is called; None for a file of weights."""
+    if suffix == ".safetensors":
+        return None
+    if suffix in SCRIPT_SUFFIXES or is_torchscript(content):
+        return "TorchScript"
+    return "exported program" if suffix == ".pt2" or is_exported_program(content) else None
+
+
+def _ask_trust(name: str, digest: str, trust: str | None, why: str | CodeError) -> None:
+    """Raise TrustError, saying what it would run, unless the user trusts this sha256."""
+    if is_trusted(digest, trust, name):
+        return
+    if isinstance(why, CodeError):
+        said = why.cause if name[:30] in why.cause else f"{name[:30]}: {why.cause}"
+        text = f"{said}{why.remedy}; `ctinv info` says how to trust it."
+        if len(text) > _LONGEST:
+            text = f"{said}; `ctinv info` says how to trust it."
+    else:
+        text = f"{name[:30]} {why}; `ctinv info` shows all of it; then --trust {digest}."
+    raise TrustError(text, sha256=digest)
+
+
+def _module(found: object, name: str) -> nn.Module:
+    if not isinstance(found, nn.Module):
+        raise ModelError(f"{name[:60]} holds no program; get it again.")
+    return found
 
 
 def _asked(raw: _Raw, card: Card) -> FoundNetwork:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ctinv.errors import ModelError
+from ctinv.errors import CodeError, ModelError
 
 MAX_NUMBER = (
     65_536  # more channels, layers or pixels than any network here; a bound on what a config can cost
@@ -53,8 +53,9 @@ class Definition:
             if key == _DESCRIPTION:
                 continue
             if not isinstance(key, str) or key.startswith("_"):
-                raise ModelError(
-                    f"network_def has the key {str(key)[:40]!r}, which only a bundle that runs code needs; refused."
+                raise CodeError(
+                    f"network_def has the key {str(key)[:40]!r}, which only a bundle that runs code needs",
+                    "; write a class and literals",
                 )
             read[key] = self._literal(key, value, depth=depth)
         return read
@@ -85,9 +86,9 @@ class Definition:
                 return value
             match = _REFERENCE.fullmatch(value)
             if match is None:
-                raise ModelError(
-                    f"network_def holds {value[:50]!r}, an expression or a file macro, which would have to run; "
-                    "write a literal."
+                raise CodeError(
+                    f"network_def holds {value[:40]!r}, an expression or a file macro, which would have to run",
+                    "; write a literal",
                 )
             value = self._look_up(match[1])
         raise ModelError("the references in network_def lead in a circle; write literals.")

@@ -123,7 +123,19 @@ def load_onnx(content: bytes, name: str) -> nn.Module:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         line = (str(error).splitlines() or [""])[0]
         raise ModelError(f"{name} is no valid ONNX model ({line[:90]}); export it again.") from error
-    return _network(model.graph, name)
+    try:
+        return _network(model.graph, name)
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RuntimeError,
+    ) as error:
+        line = (str(error).splitlines() or [""])[0]
+        raise ModelError(f"{name} is no valid ONNX model ({line[:60]}); export it again.") from error
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, name: str) -> None:
@@ -162,6 +174,8 @@ def _refuse_foreign_parts(model: onnx.ModelProto, name: str) -> None:
 def _network(graph: onnx.GraphProto, name: str) -> OnnxNetwork:
     constants = {tensor.name: _tensor(tensor) for tensor in graph.initializer}
     images = [one.name for one in graph.input if one.name not in constants]
+    if not all(one.type.HasField("tensor_type") for one in (*graph.input, *graph.output)):
+        raise ModelError(f"{name} takes or gives something else than one image each; export it for images.")
     if len(images) != 1 or len(graph.output) != 1:
         raise ModelError(
             f"{name} has {len(images)} inputs and {len(graph.output)} outputs; one image in and one out was expected."

@@ -9,7 +9,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -21,6 +22,8 @@ from ctinv.errors import ModelError
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
+MAX_NUMBERS = 2**30
+"""Of one tensor: 4 GiB, more than a batch of slices has in any layer of a network that fits into memory."""
 
 
 def refuse(operation: str, detail: str) -> ModelError:
@@ -35,6 +38,17 @@ def numbers(a: Attributes, name: str, given: Tensor | None) -> list[int] | None:
     if given is not None:
         return [int(value) for value in given.flatten().tolist()]
     return None if a.get(name) is None else [int(value) for value in a[name]]
+
+
+def bounded(operation: str, shape: Sequence[int]) -> list[int]:
+    """A shape that is not too large to be made: a small file may ask for any.
+
+    Raises:
+        ModelError: It is.
+    """
+    if math.prod(shape) > MAX_NUMBERS:
+        raise refuse(operation, f"{math.prod(shape):,} numbers")
+    return list(shape)
 
 
 def _clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -75,14 +89,21 @@ def _slice(
     dims = numbers(a, "axes", axes) or list(range(len(first)))
     strides = numbers(a, "steps", steps) or [1] * len(first)
     for dim, low, high, step in zip(dims, first, last, strides, strict=True):
-        if step < 1:
-            raise refuse("Slice", "a negative step")
         size = x.shape[dim]
+        if step < 0:
+            x = x.index_select(dim, _backwards(low, high, step, size, x.device))
+            continue
         low, high = (min(max(end + size if end < 0 else end, 0), size) for end in (low, high))
         x = x.narrow(dim, low, max(high - low, 0))
         if step > 1:
             x = x.index_select(dim, torch.arange(0, x.shape[dim], step, device=x.device))
     return x
+
+
+def _backwards(low: int, high: int, step: int, size: int, device: torch.device) -> Tensor:
+    """The indices of a slice with a negative step; its end lies before the first index where it is far below zero."""
+    first, end = (place + size if place < 0 else place for place in (low, high))
+    return torch.arange(min(first, size - 1), min(max(end, -1), size - 1), step, device=device)
 
 
 def _split(a: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -109,7 +130,7 @@ def _reshape(a: Attributes, x: Tensor, shape: Tensor | None = None) -> Tensor:
     wanted = numbers(a, "shape", shape) or []
     if not a.get("allowzero", 0):
         wanted = [x.shape[i] if size == 0 else size for i, size in enumerate(wanted)]
-    return x.reshape(wanted)
+    return x.reshape(tuple(wanted))  # an empty list is no shape to torch, a number's shape is ()
 
 
 def _flatten(a: Attributes, x: Tensor) -> Tensor:
@@ -124,7 +145,7 @@ def _gather(a: Attributes, x: Tensor, indices: Tensor) -> Tensor:
     axis = a.get("axis", 0) % x.ndim
     wanted = indices.to(x.device) % x.shape[axis]
     picked = x.index_select(axis, wanted.flatten())
-    return picked.reshape(*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :])
+    return picked.reshape((*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :]))
 
 
 def _shape(a: Attributes, x: Tensor) -> Tensor:
@@ -133,7 +154,7 @@ def _shape(a: Attributes, x: Tensor) -> Tensor:
 
 def _constant_of_shape(a: Attributes, shape: Tensor) -> Tensor:
     value = a.get("value", torch.zeros(1))
-    return torch.full(shape.tolist(), value.item(), dtype=value.dtype)
+    return torch.full(bounded("ConstantOfShape", shape.tolist()), value.item(), dtype=value.dtype)
 
 
 def _reduced(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
@@ -220,7 +241,9 @@ SHAPES: dict[str, Operation] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": _transpose,
-    "Expand": lambda a, x, shape: x * torch.ones(shape.tolist(), dtype=x.dtype, device=x.device),
+    "Expand": lambda a, x, shape: (
+        x * torch.ones(bounded("Expand", shape.tolist()), dtype=x.dtype, device=x.device)
+    ),
     "Gather": _gather,
     "Shape": _shape,
     "ConstantOfShape": _constant_of_shape,

@@ -19,7 +19,7 @@ from torch import nn
 
 from ctinv.errors import ModelError
 from ctinv.models.build import build, our_name
-from ctinv.models.files import MAX_TEXT_BYTES, sha256
+from ctinv.models.files import MAX_TEXT_BYTES, inside, sha256
 from ctinv.models.found import NAME, SLICES, FoundNetwork
 from ctinv.models.literals import Definition
 from ctinv.models.shipped import INFERENCE, PICKLED, WEIGHTS, read_config
@@ -82,9 +82,11 @@ def _weights(folder: Path, network: nn.Module, expected: str) -> bytes:
         raise ModelError(
             f"the bundle holds {extra[0][:60]!r} beside {WEIGHTS}, which nothing describes; remove it."
         )
-    path = models / WEIGHTS
+    path = inside(folder, f"models/{WEIGHTS}")
     limit = 4 * sum(value.numel() for value in network.state_dict().values()) + MAX_TEXT_BYTES
     try:
+        if not path.is_file():
+            raise FileNotFoundError
         if path.stat().st_size > limit:
             raise ModelError(f"{WEIGHTS} is larger than the network it should fill; get the bundle again.")
         content = path.read_bytes()

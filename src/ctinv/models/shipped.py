@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import ModelError
-from ctinv.models.files import read_object
+from ctinv.models.files import inside, read_object
 from ctinv.resources import bundles_folder
 
 METADATA, INFERENCE = "configs/metadata.json", "configs/inference.json"
@@ -38,5 +38,5 @@ def find_by_hash(sha256: str) -> str:
 
 def read_config(folder: Path, inner: str) -> dict[str, Any]:
     """A config file of a bundle, as data."""
-    path = folder / inner
+    path = inside(folder, inner)
     return read_object(path, bare=f"{path.name} of {folder.name}")

@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from ctinv.errors import ModelError
+from ctinv.errors import CodeError, ModelError
 from ctinv.models.files import MAX_WEIGHT_BYTES
 
 State = dict[str, Tensor]
@@ -61,7 +61,9 @@ def read_pickled(content: bytes, name: str) -> Any:
     Raises:
         ModelError: It is TorchScript or a program, holds more than data, or is damaged.
     """
-    _refuse_programs(content, name)
+    refuse_bombs(content, name)
+    if is_exported_program(content) or is_torchscript(content):
+        raise ModelError(f"{name} is a program, no file of weights; save the state_dict() alone.")
     try:
         # ldct-benchmark keeps its options in a Namespace, a container that does nothing.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
@@ -72,9 +74,9 @@ def read_pickled(content: bytes, name: str) -> Any:
         named = match[1] if match is not None else _first_global(content)
         if named is None:
             raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
-        raise ModelError(
-            f"{name} names {named[:60]!r}, which would have to run; only tensors are read and nothing was run. "
-            "Save the state_dict() alone."
+        raise CodeError(
+            f"{name[:40]} names {named[:45]!r}, which would have to run; nothing was run",
+            ". Save the state_dict() alone",
         ) from error
     except (
         RuntimeError,
@@ -112,22 +114,21 @@ def is_torchscript(content: bytes) -> bool:
     )
 
 
-def _refuse_programs(content: bytes, name: str) -> None:
-    """Exported programs, and archives that grow beyond all bounds when they are unpacked."""
-    entries = _entries(content)
-    if sum(entries.values()) > MAX_WEIGHT_BYTES:
-        raise ModelError(
-            f"{name} unpacks to more than {MAX_WEIGHT_BYTES / 1e6:,.0f} MB; it is no file of weights."
-        )
-    if any(
+def is_exported_program(content: bytes) -> bool:
+    """Whether a file is what ``torch.export.save`` writes (``.pt2``), whatever it is called."""
+    return any(
         "exported_program" in entry
         or entry.rsplit("/", 1)[-1] == "archive_format"
         or entry.startswith("models/")
-        for entry in entries
-    ):
+        for entry in _entries(content)
+    )
+
+
+def refuse_bombs(content: bytes, name: str) -> None:
+    """Raise ModelError for archives that grow beyond all bounds when they are unpacked."""
+    if sum(_entries(content).values()) > MAX_WEIGHT_BYTES:
         raise ModelError(
-            f"{name} is an exported program (.pt2), which can run code when it is loaded; export it as ONNX or save its "
-            "state_dict()."
+            f"{name} unpacks to more than {MAX_WEIGHT_BYTES / 1e6:,.0f} MB; it is no file of weights."
         )
 
 

@@ -13,7 +13,6 @@ from ctinv.models import ldct_benchmark
 from ctinv.models.build import build, our_name, rebuild_lost_buffers
 from ctinv.models.card import Card, Convention
 from ctinv.models.convention import LDCT_BENCHMARK
-from ctinv.models.files import sha256
 from ctinv.models.weights import State, fill, fitting, nearest, read_pickled, read_safetensors
 from ctinv.networks import NETWORKS
 
@@ -23,20 +22,34 @@ Filled = tuple[
 _ALIKE = {"REDCNN", "DUGAN"}  # one network, two trainings
 
 
-def read_weights_file(path: Path, content: bytes, card: Card) -> Filled:
-    """The network that a file of weights fills.
+def read_payload(path: Path, content: bytes) -> Any:
+    """What a file of weights holds, as data.
 
     Args:
         path: Of the file; its suffix says safetensors or torch.
         content: Of the file.
+
+    Raises:
+        ModelError: The file is damaged.
+        CodeError: It holds more than data.
+    """
+    safe = path.suffix.lower() == ".safetensors"
+    return (read_safetensors if safe else read_pickled)(content, path.name)
+
+
+def fill_network(payload: Any, name: str, file_sha256: str, card: Card) -> Filled:
+    """The network that a checkpoint fills.
+
+    Args:
+        payload: What its file holds.
+        name: Bare name of the file.
+        file_sha256: Of the file.
         card: Says the class, or leaves it to the tensors' names.
 
     Raises:
-        ModelError: The file is damaged or runs code, or no class is known or fits.
+        ModelError: No class is known or fits.
     """
-    safe = path.suffix.lower() == ".safetensors"
-    payload = (read_safetensors if safe else read_pickled)(content, path.name)
-    known = ldct_benchmark.recognise(payload, sha256(content))
+    known = ldct_benchmark.recognise(payload, file_sha256)
     wanted = None if card.network is None else (our_name(card.network) or card.network)
     if known is not None and (wanted in (None, known.target) or {wanted, known.target} <= _ALIKE):
         target = wanted or known.target
@@ -45,11 +58,11 @@ def read_weights_file(path: Path, content: bytes, card: Card) -> Filled:
             if wanted in (None, known.target)
             else f"a {known.method} of ldct-benchmark, read as {target}"
         )
-        network = _filled(target, known.arguments, known.tensors, path.name)
+        network = _filled(target, known.arguments, known.tensors, name)
         return network, target, LDCT_BENCHMARK, (note,)
     if wanted is not None:
-        return _of_class(wanted, card, payload, path.name)
-    return _of_registry(payload, path.name)
+        return _of_class(wanted, card, payload, name)
+    return _of_registry(payload, name)
 
 
 def _of_class(target: str, card: Card, payload: Any, name: str) -> Filled:
