@@ -72,7 +72,7 @@ def one_volume(sizes: Sequence[int], path: Path) -> tuple[int, int, int]:
     if len(spatial) != 3 or min(spatial) < 1:
         said = " x ".join(f"{n:.4g}" if abs(n) > 99999 else str(n) for n in sizes[:7])
         raise SeriesError(
-            f"{bare(path)} has the shape {said}; one three-dimensional image is needed, so cut one volume out."
+            f"{bare(path)} has the shape {said}; one three-dimensional image is needed, so cut or convert it."
         )
     x, y, z = spatial
     return z, y, x
@@ -119,14 +119,15 @@ def _check_claims(stored: Stored, budget: int | None) -> None:
         need, most = 2 * stored.count, size + 1  # at least a digit and a space for each
     if need > most:
         raise SeriesError(
-            f"{bare(stored.path)} claims {_mb(need)} of voxels in a file of {_mb(size)}; it is truncated or damaged."
+            f"{bare(stored.path)} claims {_size(need)} of voxels in a file of {_size(size)}; it is truncated or damaged."
         )
     check_budget(stored.count, budget)
 
 
-def _mb(count: float) -> str:
-    megabytes = count / 2**20
-    return f"{megabytes:.2f} MB" if megabytes < 10000 else f"{megabytes:.1e} MB"
+def _size(count: float) -> str:
+    if count < 2**20:
+        return f"{count:.0f} bytes"
+    return f"{count / 2**20:.1f} MB" if count < 10 * 2**30 else f"{count / 2**30:.3g} GB"
 
 
 def _read_binary(

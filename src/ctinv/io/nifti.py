@@ -24,10 +24,10 @@ _MAX_START = 16 * 2**20
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _GZIP = b"\x1f\x8b"
-_LARGEST_HEADER = 540
 # Size of the header, which also tells the byte order; kind; magic of a file that holds header and voxels; first byte after
 # the header and the four bytes that announce extensions.
-_KINDS = {348: ("Nifti1Header", b"n+1\0", 352), 540: ("Nifti2Header", b"n+2\0\r\n\x1a\n", 544)}
+_KINDS = {348: ("Nifti1Header", b"n+1\0", 352), 540: ("Nifti2Header", b"n+2\0", 544)}
+_LINE_ENDS = (13, 10, 26, 10)  # in NIfTI-2; another value shows that the file was mangled as if it were text
 
 
 def read_nifti(
@@ -125,7 +125,7 @@ def _header(path: Path) -> tuple[Any, str]:
     found = header["magic"].tobytes()
     if found[:3] in (b"ni1", b"ni2"):
         raise SeriesError(f"{bare(path)} is one half of a pair of files; convert it to one .nii.gz first.")
-    if found != magic:
+    if found != magic or (size == 540 and tuple(header["eol_check"]) != _LINE_ENDS):
         raise SeriesError(
             f"{bare(path)} is not a readable NIfTI file, its magic number is wrong; copy or convert it again."
         )
@@ -136,13 +136,15 @@ def _layout(path: Path, header: Any, packing: str) -> Stored:
     """Where and how the voxels are stored, after the claims of the header were weighed against each other."""
     axes = int(header["dim"][0])
     if not 1 <= axes <= 7:
-        raise SeriesError(f"{bare(path)} claims {axes} dimensions; its header is damaged.")
+        raise SeriesError(
+            f"{bare(path)} claims {axes} dimensions; its header is damaged, copy the file again."
+        )
     shape = one_volume([int(n) for n in header["dim"][1 : axes + 1]], path)
     try:
         dtype = header.get_data_dtype()
     except Exception:
         raise SeriesError(
-            f"{bare(path)} holds a type of number that NIfTI does not know; its header is damaged, convert it again."
+            f"{bare(path)} holds no integers or floats of up to 64 bits, or its header is damaged; convert it again."
         ) from None
     check_type(dtype, path)
     if int(header["bitpix"]) != 8 * dtype.itemsize:
@@ -154,7 +156,7 @@ def _layout(path: Path, header: Any, packing: str) -> Stored:
     start = float(header["vox_offset"])
     if not first <= start <= _MAX_START or start != int(start):
         raise SeriesError(
-            f"{bare(path)} says that its voxels start at byte {start:.4g}, not from {first} on; its header is damaged."
+            f"{bare(path)} lets its voxels start at byte {start:.4g}, not from {first} on; it is damaged, copy it again."
         )
     return Stored(path, path, shape, dtype, packing, inside=int(start))
 
