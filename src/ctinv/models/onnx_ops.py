@@ -9,7 +9,8 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -21,6 +22,8 @@ from ctinv.errors import ModelError
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
+# What one operation may make: as many numbers as 128 channels of 512 x 512, or 64 times what it was given.
+_MAX_MADE, _MAX_GROWTH = 2**25, 64
 
 
 def refuse(operation: str, detail: str) -> ModelError:
@@ -35,6 +38,18 @@ def numbers(a: Attributes, name: str, given: Tensor | None) -> list[int] | None:
     if given is not None:
         return [int(value) for value in given.flatten().tolist()]
     return None if a.get(name) is None else [int(value) for value in a[name]]
+
+
+def bounded(operation: str, sizes: Sequence[int], source: Tensor | None = None) -> list[int]:
+    """The sizes that a graph asks for.
+
+    Raises:
+        ModelError: They are far more than the source has, and than any image needs.
+    """
+    most = max(_MAX_MADE, 0 if source is None else _MAX_GROWTH * source.numel())
+    if math.prod(sizes) > most:
+        raise refuse(operation, f"more than {most:,} numbers")
+    return list(sizes)
 
 
 def _clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -133,7 +148,11 @@ def _shape(a: Attributes, x: Tensor) -> Tensor:
 
 def _constant_of_shape(a: Attributes, shape: Tensor) -> Tensor:
     value = a.get("value", torch.zeros(1))
-    return torch.full(shape.tolist(), value.item(), dtype=value.dtype)
+    return torch.full(bounded("ConstantOfShape", shape.tolist()), value.item(), dtype=value.dtype)
+
+
+def _expand(_a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
+    return x.expand(bounded("Expand", torch.broadcast_shapes(x.shape, shape.tolist()), x))
 
 
 def _reduced(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
@@ -220,7 +239,7 @@ SHAPES: dict[str, Operation] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": _transpose,
-    "Expand": lambda a, x, shape: x * torch.ones(shape.tolist(), dtype=x.dtype, device=x.device),
+    "Expand": _expand,
     "Gather": _gather,
     "Shape": _shape,
     "ConstantOfShape": _constant_of_shape,
