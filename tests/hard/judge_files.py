@@ -87,13 +87,12 @@ def _outcome(case: Case, path: Path, reader: Reader) -> tuple[str, str]:
     return _compare(case, values, affine, notes)
 
 
-def fault_of(text: str, path: Path, stem: str = "") -> str:
+def fault_of(text: str, path: Path) -> str:
     """What is wrong with the sentence of a refusal, "" if nothing."""
-    named = stem or path.name[:12]
     faults = {
         f"{len(text)} characters": len(text) > MESSAGE,
         "no full stop": not text.endswith("."),
-        "no file": named not in text,
+        "no file": path.name[:12] not in text,
         "no remedy": ";" not in text,
         "the canary": CANARY.lower() in text.lower(),
         "a path": str(path.parent) in text or "/etc/" in text,

@@ -124,7 +124,7 @@ def check_hu(hu: NDArray[np.float32], what: str, modality: str = "CT") -> None:
         )
 
 
-def check_budget(voxels: int, budget: int | None) -> None:
+def check_budget(voxels: int, budget: int | None, what: str = "the scan") -> None:
     """Raise SeriesError if float32 voxels, as a volume and its working copy, exceed the budget in bytes.
 
     The default budget is 60 % of the memory that is free now.
@@ -135,6 +135,6 @@ def check_budget(voxels: int, budget: int | None) -> None:
         budget = int(0.6 * psutil.virtual_memory().available)
     if 8 * voxels > budget:
         raise SeriesError(
-            f"the scan needs {8 * voxels / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; "
+            f"{what} needs {8 * voxels / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; "
             "read a smaller scan or raise the memory budget."
         )

@@ -21,6 +21,7 @@ from ctinv.volume import Acquisition, Volume
 _EDGE_MM, _ORIGIN_MM = (1e-5, 1e4), 1e6
 _EXACT = 2**24  # the largest range of integers that float32 holds one by one
 _AT_ONCE = 2**18
+_LONGEST_NUMBER = 64
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _check_claims(stored: Stored, budget: int | None) -> None:
         raise SeriesError(
             f"{bare(stored.path)} claims {_size(need)} of voxels in a file of {_size(size)}; it is truncated or damaged."
         )
-    check_budget(stored.count, budget)
+    check_budget(stored.count, budget, bare(stored.path))
 
 
 def _size(count: float) -> str:
@@ -145,7 +146,7 @@ def _read_binary(
 def _read_text(stored: Stored, stream: BinaryIO, hu: NDArray[np.float32]) -> None:
     """Numbers in decimal, separated by white space."""
     at, rest = 0, b""
-    while True:
+    while len(rest) <= _LONGEST_NUMBER:
         piece = stream.read(PIECE)
         words = (rest + piece).split()
         # The last word may go on in the next piece.
@@ -157,7 +158,7 @@ def _read_text(stored: Stored, stream: BinaryIO, hu: NDArray[np.float32]) -> Non
         at += len(words)
         if not piece:
             break
-    if at < len(hu):
+    if at < len(hu) or rest:
         raise Damaged
 
 

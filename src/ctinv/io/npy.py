@@ -37,7 +37,7 @@ def read_npy(
         raise SeriesError(
             f"{bare(path)} holds {array.ndim} axes of {array.size} {kind}; one image (Y, X) or (Z, Y, X) is needed."
         )
-    check_budget(int(array.size), memory_budget)
+    check_budget(int(array.size), memory_budget, bare(path))
     with np.errstate(over="ignore"):
         values = array.astype(np.float32)
     check_hu(values, bare(path), modality)
