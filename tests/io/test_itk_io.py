@@ -11,7 +11,7 @@ import series
 from ctinv.errors import SeriesError
 from ctinv.io import from_array, read
 from ctinv.io.dicom import read_series
-from ctinv.io.itk_io import read_itk, reorient, resample
+from ctinv.io.itk_io import reorient, resample
 from ctinv.volume import Volume
 
 NRRD = """NRRD0004
@@ -76,17 +76,17 @@ def test_metaimage(tmp_path: Path, detached: bool) -> None:
 
 def test_nrrd_refused(tmp_path: Path) -> None:
     with pytest.raises(SeriesError, match="no spacing"):
-        read_itk(write_nrrd(tmp_path / "a.nrrd", series.affine(), drop="space directions"))
+        read(write_nrrd(tmp_path / "a.nrrd", series.affine(), drop="space directions"))
     path = write_nrrd(tmp_path / "b.nrrd", series.affine())
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(SeriesError, match="truncated"):
-        read_itk(path)
+        read(path)
     path.write_bytes(path.read_bytes().replace(b"sizes: 36 40 6", b"sizes: 36000 40000 600"))
     with pytest.raises(SeriesError, match="claims"):
-        read_itk(path)
+        read(path)
     path.write_bytes(b"NRRD0004\nspacings: 1 1 1\nnonsense\n\n")
     with pytest.raises(SeriesError, match="header"):
-        read_itk(path)
+        read(path)
 
 
 def place(volume: Volume, index: tuple[int, int, int]) -> np.ndarray:

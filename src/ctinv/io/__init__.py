@@ -16,8 +16,6 @@ from ctinv.errors import InputError, SeriesError
 from ctinv.names import bare
 from ctinv.volume import Volume, check_modality
 
-_ITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
-
 __all__ = ["from_array", "read", "voxel_uid"]
 
 
@@ -48,16 +46,22 @@ def read(
     if not path.exists():
         raise SeriesError(f"there is no file or folder {bare(path)!r}; check the path.")
     if path.is_file():
-        if name.endswith((".nii", ".nii.gz")):
+        if name.endswith((".nii", ".nii.gz", ".hdr")):
             from ctinv.io.nifti import read_nifti
 
             return read_nifti(path, modality=modality or "CT", unit=unit or "")
-        if name.endswith(_ITK_SUFFIXES):
-            from ctinv.io.itk_io import read_itk
+        if name.endswith((".nrrd", ".nhdr")):
+            from ctinv.io.nrrd import read_nrrd
 
-            return read_itk(path, modality=modality or "CT", unit=unit or "")
+            return read_nrrd(path, modality=modality or "CT", unit=unit or "")
+        if name.endswith((".mha", ".mhd")):
+            from ctinv.io.metaimage import read_metaimage
+
+            return read_metaimage(path, modality=modality or "CT", unit=unit or "")
         if name.endswith(".npy"):
-            return _read_npy(path, modality or "CT", unit or "")
+            from ctinv.io.npy import read_npy
+
+            return read_npy(path, modality=modality or "CT", unit=unit or "")
     from ctinv.io.dicom import read_series
 
     if unit is not None:
@@ -112,14 +116,16 @@ def check_hu(hu: NDArray[np.float32], what: str, modality: str = "CT") -> None:
     low, high = float(hu.min()), float(hu.max())  # NaN anywhere makes both NaN
     if not np.isfinite([low, high]).all():
         count = int(hu.size - np.isfinite(hu).sum())
-        raise SeriesError(f"{what} holds {count} values that are NaN or infinite; replace them first.")
+        raise SeriesError(
+            f"{what} holds {count} values that are NaN, infinite or beyond float32; replace them first."
+        )
     if modality == "CT" and (low < -32768.5 or high > 65536):
         raise SeriesError(
             f"the values of {what} reach from {low:.3g} to {high:.3g}, which are no HU; rescale them or name their modality."
         )
 
 
-def check_budget(voxels: int, budget: int | None) -> None:
+def check_budget(voxels: int, budget: int | None, what: str = "the scan") -> None:
     """Raise SeriesError if float32 voxels, as a volume and its working copy, exceed the budget in bytes.
 
     The default budget is 60 % of the memory that is free now.
@@ -130,20 +136,6 @@ def check_budget(voxels: int, budget: int | None) -> None:
         budget = int(0.6 * psutil.virtual_memory().available)
     if 8 * voxels > budget:
         raise SeriesError(
-            f"the scan needs {8 * voxels / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; "
+            f"{what} needs {8 * voxels / 2**20:.0f} MB of memory and {budget / 2**20:.0f} MB are allowed; "
             "read a smaller scan or raise the memory budget."
         )
-
-
-def _read_npy(path: Path, modality: str, unit: str) -> Volume:
-    from dataclasses import replace
-
-    try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
-    except Exception:
-        raise SeriesError(
-            f"{bare(path)} is no NumPy array file of plain numbers, or it is truncated."
-        ) from None
-    check_budget(int(array.size), None)
-    volume = from_array(array, modality=modality, unit=unit)
-    return replace(volume, notes=("spacing unknown, 1 mm assumed",))

@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
 from struct import unpack_from
+from typing import BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
@@ -22,12 +23,17 @@ from pydicom.uid import (
 )
 
 from ctinv.errors import SeriesError
+from ctinv.io._unpack import bound
 from ctinv.names import bare
 
 MAX_FILES = 20_000
 MAX_INFLATED = 512 * 2**20
-# What inflates 40-fold beyond 64 MiB is no CT image; without this a 2 MB file keeps pydicom busy for minutes.
-_INFLATE_FREE, _INFLATE_RATIO = 64 * 2**20, 40
+# Each item of a sequence becomes an object; 20000 empty ones in 160 kB keep pydicom and us busy for half a minute.
+_ITEMS_FREE, _ITEM_BYTES, _MAX_ITEMS = 1000, 64, 100_000
+_ITEM_TAGS, _PIXEL_TAGS = (
+    (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"),
+    (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10"),
+)
 _META_BYTES = 64 * 1024
 _LONG_VR = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR"}
 
@@ -100,7 +106,7 @@ def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> Dataset:
 
     Raises:
         NotDicom: The file does not look like DICOM.
-        SeriesError: A deflated file inflates to more than any CT image needs.
+        SeriesError: A deflated file inflates to more than any CT image needs, or the header holds too many items.
         OSError: The file cannot be read.
         Exception: Whatever pydicom raises on a damaged file.
     """
@@ -114,6 +120,8 @@ def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> Dataset:
     source: Path | BytesIO = path
     if syntax == DeflatedExplicitVRLittleEndian:
         source = BytesIO(head[:132] + _inflate(path, end))
+    with path.open("rb") if isinstance(source, Path) else BytesIO(source.getbuffer()) as stream:
+        _check_items(path, stream)
     dataset = dcmread(source, stop_before_pixels=not pixels, specific_tags=[*tags], force=not preamble)
     if not getattr(dataset, "file_meta", None) or "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta = FileMetaDataset()
@@ -162,17 +170,34 @@ def _file_meta(head: bytes) -> tuple[dict[int, bytes], int]:
 def _inflate(path: Path, start: int) -> bytes:
     """Inflate the data set of a deflated file, never beyond the bound."""
     data = path.read_bytes()[start:]
-    bound = min(MAX_INFLATED, _INFLATE_FREE + _INFLATE_RATIO * len(data))
+    most = min(MAX_INFLATED, bound(len(data)))
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    out = inflater.decompress(data, bound)
+    out = inflater.decompress(data, most)
     if inflater.unconsumed_tail and not inflater.eof and inflater.decompress(inflater.unconsumed_tail, 1):
         raise SeriesError(
-            f"{bare(path)}: the deflated file inflates to more than {bound // 2**20} MB, which no CT image "
+            f"{bare(path)}: the deflated file inflates to more than {most // 2**20} MB, which no CT image "
             "needs; it was not read."
         )
     if not inflater.eof:
         raise SeriesError(f"{bare(path)}: the deflated file is truncated; export the series again.")
     return out
+
+
+def _check_items(path: Path, stream: BinaryIO) -> None:
+    """Refuse a header of more items than its file could need, before any becomes an object."""
+    allowed = min(_MAX_ITEMS, _ITEMS_FREE + path.stat().st_size // _ITEM_BYTES)
+    count, rest = 0, b""
+    while piece := stream.read(_META_BYTES):
+        data = rest + piece
+        ends = [at for at in map(data.find, _PIXEL_TAGS) if at >= 0]
+        count += sum(data.count(tag, 0, min(ends, default=len(data))) for tag in _ITEM_TAGS)
+        if count > allowed:
+            raise SeriesError(
+                f"{bare(path)} holds more than {allowed} items in its header, which no CT image needs; export it again."
+            )
+        if ends:
+            return
+        rest = piece[-3:]
 
 
 def chunks(path: Path, size: int = 2**20) -> Iterator[bytes]:

@@ -1,143 +1,33 @@
-"""NRRD and MetaImage through ITK, other orders of the axes, and orthogonal grids for tilted or oblique scans.
+"""Other orders of the axes, and orthogonal grids for tilted or oblique scans.
 
-ITK takes some seconds to load; it is loaded on first use only. It is never used for DICOM.
+ITK interpolates; it takes some seconds to load and is loaded on first use only. It reads no file.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.errors import InputError, SeriesError
-from ctinv.io import check_budget, check_hu, voxel_uid
-from ctinv.io._files import bare
+from ctinv.errors import InputError
+from ctinv.io import check_budget
 from ctinv.io._quiet import quiet
 from ctinv.volume import Volume
 
-MAX_RATIO = 1100
 AIR = -1024.0
 
 
 def _itk(*parts: str) -> Any:
-    """ITK with these parts loaded; its wrappers warn while they load, which must not become "
-    "errors."""
+    """ITK with these parts loaded; its wrappers warn while they load, which must not become errors."""
     with quiet():
         import itk
 
         for part in parts:
             getattr(itk, part)
     return itk
-
-
-def read_itk(
-    path: str | Path, *, memory_budget: int | None = None, modality: str = "CT", unit: str = ""
-) -> Volume:
-    """Read a 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` file in HU, or in the unit of another modality.
-
-    Args:
-        path: The file; one with detached data must have them beside it.
-        memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
-        modality: ``"CT"``, ``"MR"`` or ``"PT"``; the file itself does not say.
-        unit: Unit of the values, that of the modality by default.
-
-    Returns:
-        hu (Z, Y, X) float32 and the affine in LPS, both in the file's own order of voxels.
-
-    Raises:
-        SeriesError: The file is damaged, not one 3-D scalar image, without spacing, or holds no finite HU.
-    """
-    path = Path(path)
-    size = _check_header(path)
-    itk = _itk("ImageFileReader", "NrrdImageIO", "MetaImageIO")
-    with quiet():
-        try:
-            io = (itk.NrrdImageIO if path.suffix.lower() in (".nrrd", ".nhdr") else itk.MetaImageIO).New()
-            io.SetFileName(str(path))
-            io.ReadImageInformation()
-            shape = [int(io.GetDimensions(axis)) for axis in range(io.GetNumberOfDimensions())]
-            components, bytes_each = int(io.GetNumberOfComponents()), int(io.GetComponentSize())
-        except Exception:
-            raise SeriesError(
-                f"the header of {bare(path)} cannot be read; it is damaged or of another format."
-            ) from None
-        if len(shape) != 3 or components != 1:
-            raise SeriesError(
-                f"{bare(path)} has the shape {tuple(shape)} with {components} values per voxel; one 3-D "
-                "image of one value is needed."
-            )
-        need = int(np.prod(shape, dtype=object)) * bytes_each
-        if need > size * MAX_RATIO:
-            raise SeriesError(
-                f"{bare(path)} claims {need / 2**20:.0f} MB of voxels in {size / 2**20:.2f} MB; it is "
-                "damaged."
-            )
-        check_budget(need // bytes_each, memory_budget)
-        try:
-            reader = itk.ImageFileReader[itk.Image[itk.F, 3]].New(FileName=str(path), ImageIO=io)
-            reader.Update()
-            image = reader.GetOutput()
-            hu = np.array(itk.array_view_from_image(image), dtype=np.float32, order="C")
-            affine = _affine_of(itk, image)
-        except Exception:
-            raise SeriesError(
-                f"the voxels of {bare(path)} are truncated or damaged; copy the file again."
-            ) from None
-    check_hu(hu, bare(path), modality)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-12:
-        raise SeriesError(
-            f"the spacing or orientation of {bare(path)} is zero or not finite; correct its header."
-        )
-    return Volume(hu=hu, affine=affine, uid=voxel_uid(hu, affine), modality=modality, unit=unit)
-
-
-def _check_header(path: Path) -> int:
-    """Look at the text header: spacing must be stated, detached data must lie beside it; returns the "
-    "bytes on disk."""
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(65536).decode("latin-1")
-    except OSError as error:
-        raise SeriesError(
-            f"{bare(path)} cannot be read ({error.strerror or 'input/output error'})."
-        ) from None
-    nrrd = path.suffix.lower() in (".nrrd", ".nhdr")
-    if nrrd:
-        text = re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-        spacing, data = r"^(spacings|space directions)\s*:", r"^data ?file\s*:\s*(.+?)\s*$"
-    else:
-        text = re.split(r"(?m)^ElementDataFile\s*=\s*LOCAL", text, maxsplit=1)[0]
-        spacing, data = r"^(ElementSpacing|ElementSize)\s*=", r"^ElementDataFile\s*=\s*(.+?)\s*$"
-    flags = re.MULTILINE | re.IGNORECASE
-    if not re.search(spacing, text, flags):
-        raise SeriesError(
-            f"{bare(path)} states no spacing, so its size in mm is unknown; it is damaged or of another "
-            "format."
-        )
-    size = path.stat().st_size
-    if found := re.search(data, text, flags):
-        name = found.group(1)
-        beside = path.parent / name
-        if Path(name).name != name or not beside.is_file():
-            raise SeriesError(
-                f"the voxels of {bare(path)} must lie in one file beside it; that file is missing or "
-                "elsewhere."
-            )
-        size += beside.stat().st_size
-    return size
-
-
-def _affine_of(itk: Any, image: Any) -> NDArray[np.float64]:
-    direction = np.asarray(itk.array_from_matrix(image.GetDirection()), dtype=np.float64)
-    affine = np.eye(4)
-    affine[:3, :3] = (direction * np.array(image.GetSpacing()))[:, ::-1]
-    affine[:3, 3] = np.array(image.GetOrigin())
-    return affine
 
 
 def reorient(volume: Volume) -> Volume:

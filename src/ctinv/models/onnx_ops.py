@@ -22,8 +22,8 @@ from ctinv.errors import ModelError
 
 Attributes = Mapping[str, Any]
 Operation = Callable[..., Any]
-MAX_NUMBERS = 2**30
-"""Of one tensor: 4 GiB, more than a batch of slices has in any layer of a network that fits into memory."""
+# What one operation may make: as many numbers as 128 channels of 512 x 512, or 64 times what it was given.
+_MAX_MADE, _MAX_GROWTH = 2**25, 64
 
 
 def refuse(operation: str, detail: str) -> ModelError:
@@ -40,15 +40,16 @@ def numbers(a: Attributes, name: str, given: Tensor | None) -> list[int] | None:
     return None if a.get(name) is None else [int(value) for value in a[name]]
 
 
-def bounded(operation: str, shape: Sequence[int]) -> list[int]:
-    """A shape that is not too large to be made: a small file may ask for any.
+def bounded(operation: str, sizes: Sequence[int], source: Tensor | None = None) -> list[int]:
+    """The sizes that a graph asks for.
 
     Raises:
-        ModelError: It is.
+        ModelError: They are far more than the source has, and than any image needs.
     """
-    if math.prod(shape) > MAX_NUMBERS:
-        raise refuse(operation, f"{math.prod(shape):,} numbers")
-    return list(shape)
+    most = max(_MAX_MADE, 0 if source is None else _MAX_GROWTH * source.numel())
+    if math.prod(sizes) > most:
+        raise refuse(operation, f"more than {most:,} numbers")
+    return list(sizes)
 
 
 def _clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -157,6 +158,10 @@ def _constant_of_shape(a: Attributes, shape: Tensor) -> Tensor:
     return torch.full(bounded("ConstantOfShape", shape.tolist()), value.item(), dtype=value.dtype)
 
 
+def _expand(_a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
+    return x.expand(bounded("Expand", torch.broadcast_shapes(x.shape, shape.tolist()), x))
+
+
 def _reduced(function: Callable[[Tensor, list[int], bool], Tensor]) -> Operation:
     def operation(a: Attributes, x: Tensor, axes: Tensor | None = None) -> Tensor:
         dims = numbers(a, "axes", axes)
@@ -241,9 +246,7 @@ SHAPES: dict[str, Operation] = {
     "Reshape": _reshape,
     "Flatten": _flatten,
     "Transpose": _transpose,
-    "Expand": lambda a, x, shape: (
-        x * torch.ones(bounded("Expand", shape.tolist()), dtype=x.dtype, device=x.device)
-    ),
+    "Expand": _expand,
     "Gather": _gather,
     "Shape": _shape,
     "ConstantOfShape": _constant_of_shape,

@@ -88,8 +88,8 @@ def _pad(
     amounts = {dim % x.ndim: (given[i], given[i + len(dims)]) for i, dim in enumerate(dims)}
     if any(any(amounts.get(dim, (0, 0))) for dim in range(x.ndim - 2)):
         raise refuse("Pad", "padding of batch or channels")
-    bounded("Pad", [size + sum(amounts.get(dim, (0, 0))) for dim, size in enumerate(x.shape)])
     flat = [amount for dim in (x.ndim - 1, x.ndim - 2) for amount in amounts.get(dim, (0, 0))]
+    bounded("Pad", [*x.shape[:-2], x.shape[-1] + flat[0] + flat[1], x.shape[-2] + flat[2] + flat[3]], x)
     if mode == "constant":
         return F.pad(x, flat, value=float(a.get("value", 0.0) if value is None else value))
     return F.pad(x, flat, mode=_MODES[mode])
@@ -111,7 +111,7 @@ def _resize(
         wanted = [int(size * scale) for size, scale in zip(x.shape[-2:], scales.tolist()[-2:], strict=True)]
     else:
         raise refuse("Resize", "neither sizes nor scales")
-    bounded("Resize", [*x.shape[:2], *wanted])
+    bounded("Resize", [*x.shape[:-2], *wanted], x)
     if mode == "nearest":
         return _nearest(x, wanted, where, a.get("nearest_mode", "round_prefer_floor"))
     if mode in ("linear", "cubic") and where in ("half_pixel", "pytorch_half_pixel", "align_corners"):
