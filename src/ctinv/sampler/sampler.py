@@ -16,7 +16,7 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate, check_tier
 from ctinv.generators.find import find_generator
 from ctinv.representation import Representation
-from ctinv.sampler.batch import Batch
+from ctinv.sampler.batch import BLOCK, Batch
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import Provenance, hash_series
 from ctinv.sampler.samples import Samples
@@ -25,10 +25,6 @@ from ctinv.volume import Box, Volume
 
 METHOD_VERSION = "2"
 """Raised whenever the same request would give other samples; part of every study's key."""
-
-BLOCK = 25
-"""Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
-
 
 _Place = tuple[str, str, tuple[int, int, int], tuple[int, int, int]]
 
