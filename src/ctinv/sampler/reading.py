@@ -85,6 +85,11 @@ class StoreReader:
         """What each run was asked for and ran on; ``together`` rows were computed at once, fewer where memory was short."""
         return [dict(run) for run in self._meta["runs"]]
 
+    @property
+    def together(self) -> int:
+        """Rows that were computed at once, at the fewest over all runs; see `Batch`."""
+        return min(int(run.get("together", layout.CHUNK_ROWS)) for run in self._meta["runs"])
+
     @cached_property
     def setting(self) -> Setting:
         """What all samples share, as stored; the volume's uid is a hash."""
@@ -155,7 +160,7 @@ class StoreReader:
             index = [k % layout.CHUNK_ROWS for k in block]
             certificates = tuple(self._journal.records[k].certificate for k in block)
             hu = self.x_tilde.to_hu(images[index, 0])
-            yield Batch(tuple(block), hu, errors[index, 0].astype(np.float32), certificates)
+            yield Batch(tuple(block), hu, errors[index, 0].astype(np.float32), certificates, self.together)
 
     def verify(self) -> list[Fault]:
         """What is wrong with the study as it lies on the disk now, see `ctinv.sampler.verify.find_faults`."""
