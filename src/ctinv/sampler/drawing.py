@@ -73,14 +73,17 @@ class Drawer:
     Args:
         prepared: The region.
         seeds: Source of the draws.
-        together: Rows that are computed at once at first.
+        together: Rows that are computed at once at first, at the most.
 
     Attributes:
         together: Rows that are computed at once now.
     """
 
     def __init__(self, prepared: Prepared, seeds: RowSeeds, together: int = BLOCK) -> None:
-        self._prepared, self._seeds, self.together = prepared, seeds, together
+        self._prepared, self._seeds = prepared, seeds
+        self.together = min(
+            together, prepared.corrector.region.most
+        )  # setting up may have found memory short
         self._cramped: dict[int, Prepared] = {BLOCK: prepared}
 
     def block(self, number: int, wanted: Collection[int]) -> Batch:
@@ -148,3 +151,8 @@ def select(batch: Batch, rows: list[int]) -> Batch:
     index = [batch.rows.index(row) for row in rows]
     certificates = tuple(batch.certificates[i] for i in index)
     return Batch(tuple(rows), batch.x_tilde[index], batch.feedback_error[index], certificates, batch.together)
+
+
+def ordered(batch: Batch) -> Batch:
+    """The same with ascending rows."""
+    return select(batch, sorted(batch.rows))

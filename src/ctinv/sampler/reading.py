@@ -86,6 +86,11 @@ class StoreReader:
         return [dict(run) for run in self._meta["runs"]]
 
     @property
+    def is_older(self) -> bool:
+        """Whether it was made before studies kept a manifest (`ctinv.sampler.manifest.UNPROVEN`)."""
+        return manifest.is_older(self._meta)
+
+    @property
     def together(self) -> int:
         """Rows that were computed at once, at the fewest over all runs; see `Batch`."""
         return min(int(run.get("together", layout.CHUNK_ROWS)) for run in self._meta["runs"])

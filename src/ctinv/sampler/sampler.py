@@ -133,12 +133,7 @@ class InvarianceSampler:
             seed=seed,
             n=n,
             device=str(self.device),
-            versions={
-                "ctinv": ctinv.__version__,
-                "torch": torch.__version__,
-                "numpy": numpy.__version__,
-                "method": METHOD_VERSION,
-            },
+            versions=versions(),
         )
 
     def batches(
@@ -193,6 +188,16 @@ class InvarianceSampler:
         return Samples.collect(
             batches, prepared.setting, self.provenance(volume, box, n=n, seed=seed), seconds=seconds
         )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what samples are computed with, for the provenance."""
+    return {
+        "ctinv": ctinv.__version__,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "method": METHOD_VERSION,
+    }
 
 
 def check_request(n: int, seed: int) -> None:

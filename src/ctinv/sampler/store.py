@@ -31,6 +31,9 @@ from ctinv.sampler.provenance import Provenance
 from ctinv.sampler.reading import StoreReader
 from ctinv.sampler.stored_setting import same_scan
 
+Hashes = tuple[str, str]
+"""sha256 of a sample's stored image and of its feed-back error."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -39,6 +42,7 @@ class Store(StoreReader):
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self._lock: WriterLock | None = WriterLock(path) if write else None
+        self._here: dict[str, Any] = {}
         if self._lock is not None:
             weakref.finalize(self, self._lock.release)
         super().__init__(path, write=write)
@@ -142,8 +146,6 @@ class Store(StoreReader):
         with disk_errors(self.path, kept=len(self._committed)):
             self._extend(n=self.n)
             self._check_all()
-            if not self.missing():
-                self._commit([])
 
     def _check_all(self) -> None:
         """Compare every committed sample with its hash, and feed the running maps on the way."""
@@ -212,10 +214,7 @@ class Store(StoreReader):
         """
         writer = self._require_writer()
         self._check_rows(batch)
-        images, errors = self.x_tilde.encode(batch.x_tilde), self.feedback_error.encode(batch.feedback_error)
-        records = [
-            self._record_of(*sample) for sample in zip(images, errors, batch.certificates, strict=True)
-        ]
+        images, errors, records = self._encoded(batch)
         needed = layout.estimate_bytes(self.setting, max(len(self.missing()), len(batch.rows)))
         with disk_errors(self.path, needed=needed, kept=len(self._committed)):
             writer.check()
@@ -227,6 +226,31 @@ class Store(StoreReader):
         self._damaged -= set(batch.rows)
         self._add_to_maps(batch.rows, images, errors)
 
+    def compute_on(self, device: str, versions: Mapping[str, str]) -> None:
+        """Say what samples are drawn with from now on; it is recorded if they are others than the study held."""
+        self._here = {"device": device, "versions": dict(versions)}
+
+    def _encoded(self, batch: Batch) -> tuple[NDArray[Any], NDArray[Any], list[Record]]:
+        images, errors = self.x_tilde.encode(batch.x_tilde), self.feedback_error.encode(batch.feedback_error)
+        samples = zip(images, errors, batch.certificates, strict=True)
+        return images, errors, [self._record_of(*sample) for sample in samples]
+
+    def hashes(self, batch: Batch) -> list[Hashes]:
+        """The hashes that its samples would have in this study."""
+        return [(record.sha256, record.error_sha256) for record in self._encoded(batch)[2]]
+
+    def on_record(self, k: int) -> Hashes | None:
+        """The hashes of sample k as it was committed, damaged or not; None where its line is lost."""
+        record = self._journal.records.get(k)
+        return None if record is None else (record.sha256, record.error_sha256)
+
+    @property
+    def once_drawn(self) -> set[int]:
+        """Rows that had been committed, as journal, manifest and the order of the rows tell."""
+        state = self._meta.get("journal") or {"rows": []}
+        finished = {k for start, stop in state["rows"] for k in range(start, stop)}
+        return finished | set(range(max(self._journal.records, default=-1) + 1))
+
     def _record_of(self, image: NDArray[Any], error: NDArray[Any], certificate: Certificate) -> Record:
         arrays = ((self.x_tilde, image), (self.feedback_error, error))
         tiles = {
@@ -237,9 +261,14 @@ class Store(StoreReader):
 
     def _note(self, together: int, records: list[Record]) -> None:
         """Keep in the record of this run how many rows were computed at once, at the fewest."""
+        if not self._journal.adds(records):
+            return
         *before, last = self._meta["runs"]
-        if together < last.get("together", BLOCK) and self._journal.adds(records):
-            self._update(runs=[*before, {**last, "together": together}])
+        fewest = min(together, last.get("together", BLOCK))
+        if {**last, **self._here} != last:
+            self._update(runs=[*before, last, {**last, **self._here, "together": together}])
+        elif fewest < last.get("together", BLOCK):
+            self._update(runs=[*before, {**last, "together": fewest}])
 
     def _commit(self, records: list[Record]) -> None:
         state = self._meta.get("journal")
@@ -270,6 +299,7 @@ class Store(StoreReader):
             maps, needed = self._current_maps(), layout.estimate_bytes(self.setting, 0)
             with disk_errors(self.path, needed=needed, kept=len(self._committed)):
                 writer.check()
+                self._commit([])
                 if not self._maps_stand():
                     self._announce(layout.map_files(), maps=None)
                     for name, values in zip(layout.MAPS, maps, strict=True):

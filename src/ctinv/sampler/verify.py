@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import StoreError
@@ -25,6 +26,7 @@ from ctinv.sampler.manifest import JOURNAL, ROOT
 from ctinv.sampler.planes import Planes
 
 _TRIES = 3
+_NEVER_EMPTY = ("x", "context", "fx", "fx_output")
 Kind = Literal["metadata", "plane", "map", "journal", "samples", "foreign"]
 
 
@@ -50,8 +52,8 @@ class Fault:
     @property
     def sentence(self) -> str:
         """It in words."""
-        where = f", lines {_listed(self.lines)}" if self.lines else ""
-        who = f" (samples {_listed(self.rows)})" if self.rows else ""
+        where = f", lines {listed(self.lines)}" if self.lines else ""
+        who = f" (samples {listed(self.rows)})" if self.rows else ""
         return f"{self.file}{where} {self.problem}{who}"
 
 
@@ -80,6 +82,8 @@ def _faults(folder: Path) -> Iterator[Fault]:
     for file in meta.get("files", {}):
         if problem := manifest.fault_of(folder, meta, file):
             yield Fault(_kind_of(file), file, problem)
+    if manifest.is_older(meta):
+        yield from _older_plane_faults(folder)
     journal = None
     try:
         journal = Journal(folder / JOURNAL)
@@ -96,6 +100,17 @@ def _root_problem(folder: Path, error: StoreError) -> str:
     if not (folder / ROOT).exists():
         return "is missing"
     return f"cannot be trusted: {error}".rstrip(".")
+
+
+def _older_plane_faults(folder: Path) -> Iterator[Fault]:
+    """What the checksums of the chunks tell of a study without a manifest."""
+    planes = Planes.open(folder, write=False)
+    for name in sorted(path.parent.name for path in folder.glob(f"*/{ROOT}")):
+        try:
+            if name not in layout.IMAGES and np.isnan(planes.read(name)).all() and name in _NEVER_EMPTY:
+                yield Fault("plane", name, "is missing")
+        except StoreError:
+            yield Fault(_kind_of(f"{name}/"), name, "cannot be decoded")
 
 
 def _kind_of(file: str) -> Kind:
@@ -210,6 +225,7 @@ def _rows(runs: list[list[int]]) -> tuple[int, ...]:
     return tuple(k for start, stop in runs for k in range(start, stop))
 
 
-def _listed(numbers: tuple[int, ...], most: int = 8) -> str:
+def listed(numbers: tuple[int, ...], most: int = 8) -> str:
+    """The first few of some numbers, and how many more."""
     shown = ", ".join(map(str, numbers[:most]))
     return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"
