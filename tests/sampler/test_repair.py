@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sampler_corruption import damage
 
 from ctinv.cli.network import find_denoiser
 from ctinv.denoiser import Denoiser, load_denoiser
@@ -124,6 +126,25 @@ def test_shared_images_that_follow_from_others_come_back_to_the_bit(
     done = repair(study, shipped)
     assert (done.files, done.rows, done.left) == ((chunk.relative_to(study).as_posix(),), (), ())
     assert snapshot(study) == snapshot(made)
+
+
+@pytest.mark.slow
+def test_thirty_corruptions_are_undone_to_the_bit_or_refused(made: Path, tmp_path: Path) -> None:
+    undone = 0
+    for seed in range(30):
+        study = shutil.copytree(made, tmp_path / "study.zarr")
+        what, _ = damage(study, np.random.default_rng(seed))
+        before = snapshot(study)
+        if any(part in what for part in (" zarr.json", "context/c", "/c/0/0 noise", " noise_")):
+            with pytest.raises(StoreError, match="sample the scan again into another folder"):
+                repair(study, shipped)
+            assert snapshot(study) == before, (seed, what)
+        else:
+            assert repair(study, shipped).left == (), (seed, what)
+            assert snapshot(study) == snapshot(made), (seed, what)
+            undone += 1
+        shutil.rmtree(study)
+    assert 10 <= undone < 30
 
 
 def test_planes_that_were_swapped_come_back(study: Path, made: Path) -> None:

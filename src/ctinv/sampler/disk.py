@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ctinv.errors import ResourceError, StoreError
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MARGIN = 1.1
+_STALE_SECONDS = 3600.0
 
 
 def is_free(folder: Path) -> bool:
@@ -36,23 +38,42 @@ def check_room(folder: Path, needed: int) -> None:
 def create_folder(folder: Path, fill: Callable[[Path], None], *, needed: int = 0) -> None:
     """Let `fill` write into a hidden folder beside, then give it its name: nobody sees it half-written.
 
+    If the folder has come into being meanwhile it stays as it is.
+
     Raises:
         StoreError: The disk is full or refuses.
     """
     with disk_errors(folder, needed=needed):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
         try:
             fill(beside)
             _flush(beside)
             beside.chmod(0o777 & ~_umask())  # mkdtemp is private, a study is as readable as other folders
-            with contextlib.suppress(FileNotFoundError):
-                folder.rmdir()  # an empty one; a filled one makes this fail
-            beside.rename(folder)
+            _give_name(beside, folder)
             flush(folder.parent)
-        except BaseException:
+        finally:
             shutil.rmtree(beside, ignore_errors=True)
+
+
+def _give_name(beside: Path, folder: Path) -> None:
+    """Rename, unless somebody else was faster: then theirs stays."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            folder.rmdir()  # an empty one; a filled one makes this fail
+        beside.rename(folder)
+    except OSError:
+        if is_free(folder):
             raise
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what killed processes left beside the study while they laid it out, which takes seconds."""
+    for leftover in folder.parent.glob(f".{folder.name}.*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(leftover)
 
 
 @contextlib.contextmanager
