@@ -132,6 +132,11 @@ def test_sigterm_keeps_what_is_finished(scan: Path, bundle: Path, tmp_path: Path
     check_interrupted(Ran(process.returncode, written, said), out, code=143)
     more = len(Store.open(out).rows) + 3
     assert ctinv(*words(scan, bundle, out, n=more)).json["n"] == more
+    at_once = tmp_path / "at_once.zarr"
+    assert ctinv(*words(scan, bundle, at_once, n=more)).code == 0
+    for file in at_once.rglob("*"):
+        if file.is_file() and file.name not in ("zarr.json", "writer.lock"):
+            assert (out / file.relative_to(at_once)).read_bytes() == file.read_bytes(), file.name
 
 
 # The signal may come between open() and its with statement: Python then closes the file later, and says so.

@@ -17,6 +17,8 @@ COMMANDS = (
     "denoise",
     "sample",
     "certify",
+    "verify",
+    "repair",
     "dimension",
     "layers",
     "view",

@@ -84,7 +84,7 @@ def check_memory(region: Region, budget: int | None, radius: int | None = None) 
         budget: Bytes that may be used; 80 % of what is free by default.
         radius: Pixels on each side up to which J is taken; the receptive-field radius by default.
     """
-    available = int(_SHARE * _free_bytes(region.context.device)) if budget is None else budget
+    available = int(_SHARE * free_bytes(region.context.device)) if budget is None else budget
     needed = estimate_bytes(region, radius)
     if needed > available:
         height, width = region.shape
@@ -94,7 +94,8 @@ def check_memory(region: Region, budget: int | None, radius: int | None = None) 
         )
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device now."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)
