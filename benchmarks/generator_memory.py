@@ -33,7 +33,7 @@ from ctinv.networks import CNN10
 from ctinv.networks.autoencoders import SpatialAutoencoder
 from ctinv.networks.flows import SpatialFlow
 from ctinv.representation import Representation
-from ctinv.sampler.sampler import BLOCK
+from ctinv.sampler.batch import BLOCK
 from ctinv.volume import Box
 
 BAR_MIB = 2048.0

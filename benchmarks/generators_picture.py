@@ -19,8 +19,8 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.find import available, find_generator
 from ctinv.representation import Representation
 from ctinv.resources import ct_folder
+from ctinv.sampler.batch import BLOCK
 from ctinv.sampler.provenance import hash_series
-from ctinv.sampler.sampler import BLOCK
 
 BOX = ctinv.Box(z=8, y0=176, y1=224, x0=152, x1=200)
 WINDOW, CANDIDATE_HU, CERTIFIED_HU = (-160.0, 240.0), 80.0, 4.0

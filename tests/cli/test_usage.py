@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 from cli_shell import BOX, Ran
 
-COMMANDS = ("demo", "info", "simulate", "denoise", "sample", "certify", "dimension", "layers", "view")
+COMMANDS = (
+    "demo",
+    "info",
+    "simulate",
+    "denoise",
+    "sample",
+    "certify",
+    "verify",
+    "repair",
+    "dimension",
+    "layers",
+    "view",
+)
 Run = Callable[..., Ran]
 
 

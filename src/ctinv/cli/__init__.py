@@ -1,5 +1,5 @@
-"""The shell: ``ctinv demo | info | simulate | denoise | sample | certify | dimension | analyse | find-blind | compare |
-population | report | layers | train | bench | validate | view``.
+"""The shell: ``ctinv demo | info | simulate | denoise | sample | certify | verify | repair | dimension | analyse |
+find-blind | compare | population | report | layers | train | bench | validate | view``.
 
 Every command takes ``--json`` and then prints exactly one JSON object on standard output, whatever happens:
 the result, or an object with ``"error"``. Progress goes to standard error. Exit codes: 0 success, 1 an error
@@ -20,6 +20,7 @@ _GROUPS = (
     "demo",
     "scan",
     "study",
+    "mend",
     "analyse",
     "find_blind",
     "compare",

@@ -99,11 +99,19 @@ def _refuse(error: BaseException, *, as_json: bool) -> int:
         return _fail(text, as_json=as_json, code=exit_code_of(error))
     if isinstance(error, CtinvError):
         return _fail(str(error), as_json=as_json)
-    if isinstance(error, MemoryError):
+    if _is_out_of_memory(error):
         return _fail("not enough memory for this request; choose a smaller box or scan.", as_json=as_json)
     if isinstance(error, OSError):
         return _fail(_describe(error), as_json=as_json)
     raise error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, RuntimeError) and "torch" in sys.modules:  # showing a small error loads no torch
+        from ctinv.fibre.memory import is_out_of_memory
+
+        return is_out_of_memory(error)
+    return isinstance(error, MemoryError)
 
 
 def _print(outcome: Outcome, *, as_json: bool) -> None:

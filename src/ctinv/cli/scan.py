@@ -110,7 +110,13 @@ def study_facts(source: Path) -> dict[str, Any]:
     from ctinv.sampler import Store
 
     store = Store.open(source)
-    return {**store.summary(), "provenance": store.provenance.to_json()}
+    runs = {str(number): run for number, run in enumerate(store.runs, start=1)}
+    return {
+        **store.summary(),
+        "together": store.together,
+        "run": runs,
+        "provenance": store.provenance.to_json(),
+    }
 
 
 Template = Annotated[

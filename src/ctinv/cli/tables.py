@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ctinv.fibre.tiers import Certificate
+    from ctinv.sampler.verify import Fault
 
 _FIRST = 5
 
@@ -100,6 +101,20 @@ def study_facts(summary: Mapping[str, Any]) -> dict[str, str]:
     if summary.get("seconds"):
         facts["seconds"] = ", ".join(f"{name} {number(value)}" for name, value in summary["seconds"].items())
     return facts
+
+
+def show_faults(console: Console, faults: Sequence[Fault]) -> None:
+    """What is wrong with a study, one row for each file."""
+    from rich.table import Table
+
+    from ctinv.sampler.verify import listed
+
+    table = Table(title="", title_justify="left", box=None)
+    for heading in ("what", "file", "lines", "is wrong", "samples"):
+        table.add_column(heading)
+    for fault in faults:
+        table.add_row(fault.kind, fault.file, listed(fault.lines), fault.problem, listed(fault.rows))
+    console.print(table)
 
 
 def show_dimension(console: Console, data: Mapping[str, Any]) -> None:

@@ -21,10 +21,10 @@ from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate, TierRule
 from ctinv.sampler import InvarianceSampler
+from ctinv.sampler.batch import BLOCK
 from ctinv.sampler.maps import rms
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import hash_series
-from ctinv.sampler.sampler import BLOCK
 from ctinv.sampler.survey import Progress, Survey
 
 Images = NDArray[np.float32]

@@ -18,7 +18,7 @@ arrive is reported as not reached, with its value and its cost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -84,6 +84,10 @@ class Corrector:
         approach = Approach(self, candidates, self.targets(rows, seeds))
         approach.run()
         return approach.x_tilde, approach.output_error, self._certificates(approach, rows)
+
+    def within(self, most: int) -> Corrector:
+        """The same with fewer images through f at once, where memory is short."""
+        return replace(self, region=self.region.within(most), factor=self.factor.within(most))
 
     def targets(self, rows: Sequence[int], seeds: RowSeeds) -> Tensor:
         """(m, B) ε·η of these rows, in the tap's unit."""

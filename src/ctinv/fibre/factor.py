@@ -66,6 +66,10 @@ class Gain(Protocol):
         """(B,) η = d'_ε²/d'_in² of (n, B) signals, between 0 (Φ is blind to it) and 1 (method §7, I3)."""
         ...
 
+    def within(self, most: int) -> Gain:
+        """The same with fewer images through f at once, where memory is short."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Factor:
@@ -84,6 +88,10 @@ class Factor:
     half_gain: Tensor
     tolerance: float
     d_eff: float
+
+    def within(self, most: int) -> Factor:
+        """Itself: its products send nothing through f."""
+        return self
 
     @classmethod
     def build(cls, jacobian: SparseJacobian, noise: DenseNoise, tolerance: float) -> Factor:

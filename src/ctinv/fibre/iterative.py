@@ -12,7 +12,7 @@ those of stationary filters, which is what the preconditioner inverts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -200,6 +200,10 @@ class IterativeGain:
     def gain(self, residuals: Tensor) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
         return self._solve(self.jacobian.adjoint(residuals) / self.tolerance**2)
+
+    def within(self, most: int) -> IterativeGain:
+        """The same with fewer images through f at once, where memory is short."""
+        return replace(self, jacobian=self.jacobian.within(most))
 
     def posterior(self, right: Tensor) -> Tensor:
         """Roughly (C⁻¹ + JᵀJ/ε²)⁻¹ b for (n, B) columns, as a preconditioner: stationary filters only."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.fibre.region import Region
+from ctinv.fibre.region import MOST, Region
 
 _OUTPUTS_AT_ONCE = 80
 _PROBES_PER_IMAGE = (
@@ -58,6 +58,10 @@ class Jacobian(Protocol):
 
     def adjoint(self, residuals: Tensor) -> Tensor:
         """Jᵀ r for (m, B) columns: (n, B)."""
+        ...
+
+    def within(self, most: int) -> Jacobian:
+        """The same with fewer images through f at once, where memory is short."""
         ...
 
 
@@ -120,7 +124,12 @@ class LocalJacobian:
     @property
     def columns_per_pass(self) -> int:
         """Columns that `apply` pushes through f at once."""
-        return self.region.images_per_pass * (1 if len(self.at) > 1 else _PROBES_PER_IMAGE)
+        several = len(self.at) == 1 and self.region.most == MOST
+        return self.region.images_per_pass * (_PROBES_PER_IMAGE if several else 1)
+
+    def within(self, most: int) -> LocalJacobian:
+        """The same with fewer images through f at once."""
+        return replace(self, region=self.region.within(most))
 
     def _parts(self, columns: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         points = self.at.expand(columns.shape[1], -1, -1, -1)
@@ -161,6 +170,10 @@ class SparseJacobian:
     def to(self, device: torch.device) -> SparseJacobian:
         """The same matrix on a device."""
         return SparseJacobian(self.matrix.to(device), self.transposed.to(device), self.reach)
+
+    def within(self, most: int) -> SparseJacobian:
+        """Itself: its products send nothing through f."""
+        return self
 
     @property
     def outputs(self) -> int:

@@ -16,6 +16,7 @@ DENSE_PIXELS_GPU = 128 * 128
 _BYTES_PER_ENTRY = 44  # of J: coordinates, values, CSR and its transpose while it is built
 _LARGEST_JACOBIAN = 6 * 2**30
 _SHARE = 0.8
+_OUT_OF_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 
 
 def is_small(region: Region) -> bool:
@@ -62,6 +63,13 @@ def estimate_bytes(region: Region, radius: int | None = None) -> int:
     return int(entries * _BYTES_PER_ENTRY + linear + hidden + samples)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: torch has no class of its own for that of the CPU and of its libraries."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
+
+
 def check_memory(region: Region, budget: int | None, radius: int | None = None) -> None:
     """Raise ResourceError with the numbers if the region does not fit.
 
@@ -70,7 +78,7 @@ def check_memory(region: Region, budget: int | None, radius: int | None = None) 
         budget: Bytes that may be used; 80 % of what is free by default.
         radius: Pixels on each side up to which J is taken; the receptive-field radius by default.
     """
-    available = int(_SHARE * _free_bytes(region.context.device)) if budget is None else budget
+    available = int(_SHARE * free_bytes(region.context.device)) if budget is None else budget
     needed = estimate_bytes(region, radius)
     if needed > available:
         height, width = region.shape
@@ -80,7 +88,8 @@ def check_memory(region: Region, budget: int | None, radius: int | None = None) 
         )
 
 
-def _free_bytes(device: torch.device) -> int:
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on a device now."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return int(free)

@@ -23,6 +23,8 @@ from ctinv.representation import Representation
 from ctinv.volume import Box
 
 LARGEST_RADIUS = 64
+MOST = 25
+"""Images through f at once, at the most."""
 # Measured at 92 x 92 pixels: five images per pass keep the activations in a CPU's cache, 1.7 times faster than 25.
 _PIXELS_PER_PASS = {"cpu": 5 * 96 * 96, "cuda": 25 * 256 * 256}
 
@@ -96,6 +98,7 @@ class Region:
         context: (1, S, H2, W2) HU, the scan on the context box: the slice between the neighbours that f sees.
         reference: (1, C, H', W') Φ(x) on the output box, z0.
         reference_output: (1, 1, H', W') f(x) on the output box in HU.
+        most: Images that may go through f at once, where memory is short.
     """
 
     representation: Representation
@@ -107,6 +110,7 @@ class Region:
     context: Tensor
     reference: Tensor
     reference_output: Tensor
+    most: int = MOST
 
     @classmethod
     def in_slice(cls, representation: Representation, scan: Tensor, box: Box) -> Region:
@@ -171,7 +175,11 @@ class Region:
     def images_per_pass(self) -> int:
         """Images that go through f at once: fixed by their size, so a row's arithmetic never depends on n."""
         pixels = _PIXELS_PER_PASS.get(self.context.device.type, _PIXELS_PER_PASS["cpu"])
-        return max(1, min(25, pixels // self.context[0, 0].numel()))
+        return max(1, min(self.most, pixels // self.context[0, 0].numel()))
+
+    def within(self, most: int) -> Region:
+        """The same region with fewer images through f at once."""
+        return self if most >= self.most else replace(self, most=most)
 
     @property
     def shape(self) -> tuple[int, int]:

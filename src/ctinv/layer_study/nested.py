@@ -25,7 +25,7 @@ from ctinv.denoiser import INPUT, OUTPUT
 from ctinv.fibre.measure import rms
 from ctinv.fibre.region import Region
 from ctinv.layer_study.one_tap import Passer, TapStudy
-from ctinv.sampler.sampler import BLOCK
+from ctinv.sampler.batch import BLOCK
 
 AMPLIFIES = (
     "the layers between amplify what is left: a Lipschitz constant above 1, no contradiction at a finite ε"

@@ -20,7 +20,7 @@ from ctinv.fibre.measure import measure
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate
 from ctinv.generators.contract import Generator
-from ctinv.sampler.sampler import BLOCK
+from ctinv.sampler.batch import BLOCK
 
 _SIGNIFICANT = 2.0  # standard errors
 

@@ -19,6 +19,10 @@ DEFAULT_QUANTUM = 0.125
 """Step of stored images of CT in HU; its rounding error, 1/(8·√12) = 0.036 HU, stays far below T1 (0.29 HU)."""
 
 
+BLOCK = 25
+"""Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """A run of finished, certified samples.
@@ -28,12 +32,15 @@ class Batch:
         x_tilde: (B, h, w) float32 HU, already rounded to the setting's `quantum`.
         feedback_error: (B, H', W') float32 HU, f(x̃) − f(x) over the output box; NaN for samples of the target domain.
         certificates: One per sample, in the order of `rows`.
+        together: Rows that were computed at once, fewer than a block where memory was short: then the samples are the same
+            but for rounding.
     """
 
     rows: tuple[int, ...]
     x_tilde: NDArray[np.float32]
     feedback_error: NDArray[np.float32]
     certificates: tuple[Certificate, ...]
+    together: int = BLOCK
 
     def __post_init__(self) -> None:
         count = len(self.rows)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
+import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from ctinv.errors import StoreError
 from ctinv.sampler import layout
+from ctinv.sampler.planes import Planes
 
 
 class ImageArray:
@@ -25,10 +24,10 @@ class ImageArray:
         grid: Step of the values in HU, 0 if they have none; also floats may lie on a grid.
     """
 
-    def __init__(self, group: zarr.Group, name: str, folder: Path) -> None:
-        self._array = layout.array(group, name)
-        self._path = folder / name
-        self._study = folder.name
+    def __init__(self, planes: Planes, name: str) -> None:
+        self._array = planes.array(name)
+        self._path = planes.folder / name
+        self._study = planes.folder.name
         self._may_lack = (
             name == "feedback_error"
         )  # a sample of the target domain is not fed back: NaN in every voxel
@@ -36,6 +35,11 @@ class ImageArray:
         self.grid = float(self._array.attrs.get("quantum", 0.0))  # type: ignore[arg-type]
         self._unit = str(self._array.attrs.get("unit", "HU"))
         self.quantum = self._scale if self.dtype.kind == "i" else 0.0
+
+    @property
+    def name(self) -> str:
+        """Its name in the study."""
+        return self._path.name
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,7 +69,7 @@ class ImageArray:
             return np.asarray(self._array[key])
         except (RuntimeError, ValueError, OSError) as error:  # what the codecs raise on damaged bytes
             raise StoreError(
-                f"{self._path.name} of {self._study} is damaged; sample again to replace it."
+                f"{self._path.name} of {self._study} is damaged; replace it with `ctinv repair {self._study}`."
             ) from error
 
     def block(self, k: int) -> NDArray[Any]:
@@ -113,33 +117,52 @@ class ImageArray:
         return image * np.float32(1.0 / self._scale)
 
     def write(self, rows: Sequence[int], values: NDArray[Any]) -> None:
-        """Write encoded images into their rows and flush them to the disk."""
+        """Write encoded images into their rows; they are on the disk when this returns."""
         order = sorted(range(len(rows)), key=lambda index: rows[index])
         for start, run in _runs([rows[index] for index in order]):
             self._array[start : start + run] = values[order[:run]]
             order = order[run:]
-        for block in sorted({k // layout.CHUNK_ROWS for k in rows}):
-            _flush(self._path / "c" / str(block))
-        if (self._path / "c").is_dir():  # what is missing altogether takes no chunk
-            _flush_one(self._path / "c")
 
-    def extend(self, n: int) -> None:
-        """Make room for n rows; existing ones stay as they are."""
-        if n > len(self):
-            self._array.resize((n, *self.shape[1:]))
+    def tiles(self, k: int) -> dict[str, tuple[slice, slice]]:
+        """The chunks of row k's block: file below the study to rows and columns of the image."""
+        (height, width), (rows, columns) = self.shape[2:], self.chunks[2:]
+        places = itertools.product(range(-(-height // rows)), range(-(-width // columns)))
+        return {
+            f"{self._path.name}/c/{k // layout.CHUNK_ROWS}/0/{i}/{j}": (
+                slice(i * rows, min((i + 1) * rows, height)),
+                slice(j * columns, min((j + 1) * columns, width)),
+            )
+            for i, j in places
+        }
+
+    def tile(self, k: int, place: tuple[slice, slice]) -> NDArray[Any]:
+        """What one chunk of row k's block holds.
+
+        Raises:
+            StoreError: It cannot be decoded.
+        """
+        start = k - k % layout.CHUNK_ROWS
+        return self[start : start + layout.CHUNK_ROWS, :, place[0], place[1]]
+
+    def checksums(self, image: NDArray[Any]) -> list[str]:
+        """CRC-32 of each tile of one stored image (1, H, W); none where one chunk holds all of it."""
+        places = list(self.tiles(0).values())
+        if len(places) == 1:
+            return []
+        return [checksum_of(image[0][place]) for place in places]
 
     def drop_unreadable(self, k: int) -> None:
         """Delete the chunks of row k's block that cannot be decoded; its rows can then be written anew."""
-        block = k // layout.CHUNK_ROWS
-        start = block * layout.CHUNK_ROWS
-        for y, x in itertools.product(
-            *(range(0, s, c) for s, c in zip(self.shape[2:], self.chunks[2:], strict=True))
-        ):
+        for file, place in self.tiles(k).items():
             try:
-                self[start : start + 1, :, y : y + self.chunks[2], x : x + self.chunks[3]]
+                self.tile(k, place)
             except StoreError:
-                name = (block, 0, y // self.chunks[2], x // self.chunks[3])
-                self._path.joinpath("c", *map(str, name)).unlink(missing_ok=True)
+                (self._path.parent / file).unlink(missing_ok=True)
+
+    def drop(self, k: int) -> None:
+        """Delete the chunks of row k's block: none of its rows counts."""
+        for file in self.tiles(k):
+            (self._path.parent / file).unlink(missing_ok=True)
 
     def lazy(self, rows: Sequence[int]) -> Any:
         """Dask array (len(rows), 1, H, W) float32 HU.
@@ -159,6 +182,11 @@ class ImageArray:
         return chosen.map_blocks(self.to_hu, dtype=np.float32)
 
 
+def checksum_of(tile: NDArray[Any]) -> str:
+    """CRC-32 of one part of a stored image."""
+    return f"{zlib.crc32(np.ascontiguousarray(tile).tobytes()):08x}"
+
+
 def _limit(dtype: np.dtype[Any]) -> float:
     return layout.INT16_LIMIT if dtype.kind == "i" else float(np.finfo(dtype).max)
 
@@ -168,21 +196,3 @@ def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
     for _, group in itertools.groupby(enumerate(rows), key=lambda pair: pair[1] - pair[0]):
         run = [k for _, k in group]
         yield run[0], len(run)
-
-
-def _flush(folder: Path) -> None:
-    """fsync every file and folder below, and the folder itself."""
-    for inner, _, files in os.walk(folder):
-        for name in files:
-            _flush_one(Path(inner) / name)
-        _flush_one(Path(inner))
-
-
-def _flush_one(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():
-        return  # Windows has no fsync for folders
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

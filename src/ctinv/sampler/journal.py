@@ -3,19 +3,26 @@
 One JSON object per line: row number, sha256 of the stored image and of its feed-back error, certificate, and
 a checksum of the line itself. Lines are written after the sample's data have reached the disk, and are
 followed by fsync. A torn last line (power loss, kill) or a damaged one means that this sample does not count
-and is drawn again.
+and is drawn again. A line that takes the place of another is written with the whole file, in one rename; so a row never
+has two lines. What the last finished run left is recorded in the manifest: a line that is lost since is told.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import zlib
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ctinv.atomic import replace_file
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
 
@@ -28,21 +35,35 @@ class Record:
         sha256: Hash of the sample's stored bytes, rows of little-endian numbers.
         error_sha256: Hash of the stored bytes of its feed-back error.
         certificate: What was measured on it; holds the row number k.
+        tiles: CRC-32 of each part of it that lies in a chunk of its own, by array, to name a damaged chunk; empty
+            where one chunk holds all.
     """
 
     sha256: str
     error_sha256: str
     certificate: Certificate
+    tiles: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def of(self, array: str) -> str:
+        """Hash of the part that an array holds."""
+        return self.sha256 if array == "x_tilde" else self.error_sha256
 
     def line(self) -> bytes:
         """The record as one line of JSON with its own checksum."""
-        body = {
+        body: dict[str, Any] = {
             "k": self.certificate.k,
             "sha256": self.sha256,
             "error_sha256": self.error_sha256,
             "certificate": {name: _strict(value) for name, value in asdict(self.certificate).items()},
         }
+        if self.tiles:
+            body["tiles"] = self.tiles
         return json.dumps({**body, "crc32": _checksum(body)}, default=_python).encode() + b"\n"
+
+
+def sha256_of(values: NDArray[Any]) -> str:
+    """sha256 of the bytes of one stored image, little-endian, row by row."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def _strict(value: Any) -> Any:
@@ -63,11 +84,17 @@ class Journal:
     """The file of committed records.
 
     Args:
-        path: The journal's file; it exists.
+        path: The journal's file.
 
     Attributes:
         records: Committed records by row number; of two lines for one row the later counts.
         damaged: Numbers (from 1) of lines that could not be read, without a torn last line.
+        repeated: Numbers of lines whose row has a later one.
+        out_of_order: Numbers of lines whose row is below that of the line before.
+        torn: Whether the file ends in the middle of a line.
+
+    Raises:
+        StoreError: There is no journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,21 +105,100 @@ class Journal:
         """Read the file anew."""
         self.records: dict[int, Record] = {}
         self.damaged: list[int] = []
-        whole, _, _torn = self._path.read_bytes().rpartition(b"\n")
+        self.repeated: list[int] = []
+        self.out_of_order: list[int] = []
+        lines: dict[int, int] = {}
+        whole, _, torn = self._content().rpartition(b"\n")
+        self.torn = bool(torn)
         self._size = len(whole) + 1 if whole else 0
         for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
             record = _parse(line)
             if record is None:
                 self.damaged.append(number)
+                continue
+            k = record.certificate.k
+            if self.records and k < next(reversed(self.records)):
+                self.out_of_order.append(number)
+            if k in lines:
+                self.repeated.append(lines[k])
+            lines[k] = number
+            self.records.pop(k, None)  # so that the last key is that of the last line
+            self.records[k] = record
+
+    def _content(self) -> bytes:
+        try:
+            return self._path.read_bytes()
+        except OSError:
+            raise StoreError(
+                f"{self._path.name} of {self._path.parent.name} is lost; `ctinv repair` draws its samples again."
+            ) from None
+
+    def state(self) -> dict[str, Any]:
+        """What the manifest keeps of a journal: its length, its hash and the rows that it commits, as runs."""
+        content = self._content()[: self._size]
+        runs: list[list[int]] = []
+        for k in sorted(self.records):
+            if runs and runs[-1][1] == k:
+                runs[-1][1] = k + 1
             else:
-                self.records[record.certificate.k] = record
+                runs.append([k, k + 1])
+        return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(), "rows": runs}
+
+    def continues(self, state: Mapping[str, Any]) -> bool:
+        """Whether the file begins with the journal that a finished run left."""
+        begin = self._content()[: int(state["bytes"])]
+        return hashlib.sha256(begin).hexdigest() == state["sha256"]
+
+    @staticmethod
+    def unproven(state: Mapping[str, Any]) -> dict[str, Any]:
+        """What the manifest keeps while recorded lines are replaced: only which rows were there."""
+        return {"bytes": 0, "sha256": hashlib.sha256(b"").hexdigest(), "rows": state["rows"]}
+
+    def breaks(self, state: Mapping[str, Any], records: list[Record]) -> bool:
+        """Whether committing these records would change the part that a finished run left."""
+        if not self._rewrites(records):
+            return False
+        begin = self._merged(records)[: int(state["bytes"])]
+        return hashlib.sha256(begin).hexdigest() != state["sha256"]
 
     def append(self, records: list[Record]) -> None:
         """Commit records: all of them are on the disk when this returns, none if it raises.
 
+        Lines stand in the order of their rows. Where new ones belong before others, or take the place of others, the file is
+        rewritten; records that stand there already cost nothing.
+
         Raises:
             OSError: The disk refused.
         """
+        if self._rewrites(records):
+            replace_file(self._path, self._merged(records))
+            self.reload()
+        elif new := self._new(records):
+            self._append(new)
+
+    def adds(self, records: list[Record]) -> bool:
+        """Whether committing these records would change anything."""
+        return bool(self._new(records))
+
+    def _new(self, records: list[Record]) -> list[Record]:
+        known = {k: record.line() for k, record in self.records.items()}
+        new = [record for record in records if known.get(record.certificate.k) != record.line()]
+        return sorted(new, key=lambda record: record.certificate.k)
+
+    def _rewrites(self, records: list[Record]) -> bool:
+        new = self._new(records)
+        return self.unclean or bool(new and new[0].certificate.k <= max(self.records, default=-1))
+
+    def _merged(self, records: list[Record]) -> bytes:
+        merged = {**self.records, **{record.certificate.k: record for record in records}}
+        return b"".join(merged[k].line() for k in sorted(merged))
+
+    @property
+    def unclean(self) -> bool:
+        """Whether there are lines that do not count."""
+        return bool(self.damaged or self.repeated or self.out_of_order)
+
+    def _append(self, records: list[Record]) -> None:
         data = b"".join(record.line() for record in records)
         with self._path.open("r+b", buffering=0) as file:
             file.truncate(self._size)  # drops what a torn write left behind
@@ -104,6 +210,7 @@ class Journal:
                 file.truncate(self._size)
                 raise
         self._size += len(data)
+        self.torn = False
         self.records.update({record.certificate.k: record for record in records})
 
 
@@ -121,9 +228,10 @@ def _parse(line: bytes) -> Record | None:
             return None
         data = body["certificate"]
         sha256, error_sha256 = str(body["sha256"]), str(body["error_sha256"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        tiles = dict(body.get("tiles", {}))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return Record(sha256, error_sha256, _certificate(data))
+    return Record(sha256, error_sha256, _certificate(data), tiles)
 
 
 def _certificate(data: dict[str, Any]) -> Certificate:

@@ -17,6 +17,8 @@ mean, spread        (h, w) float32           over the samples, HU; written when 
 worst               (H', W') float32         largest absolute feed-back error, HU; likewise
 ==================  =======================  ========================================================
 
+Beside them stand the journal (`journal.py`) and in ``zarr.json`` the metadata with the manifest (`manifest.py`).
+
 Chunks of 25 samples x 128 x 128 voxels serve scrolling through planes and probing a pixel alike. Bit
 shuffling before zstd saves a sixth of the room at the same speed (25 planes of 512 x 512 of coloured noise);
 the checksum makes a flipped bit an error instead of another image.
@@ -24,35 +26,36 @@ the checksum makes a flipped bit an error instead of another image.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from ctinv.errors import InputError, StoreError
-from ctinv.sampler.batch import NoiseModel, Setting
+from ctinv.sampler.batch import BLOCK, Setting
+from ctinv.sampler.manifest import FORMAT, JOURNAL, ROOT, hash_all, write_root
+from ctinv.sampler.planes import chunk_of
 from ctinv.sampler.provenance import Provenance
-from ctinv.volume import Acquisition, Box, Volume
+from ctinv.sampler.stored_setting import NOISE, fixed_planes, setting_json
+from ctinv.volume import Box
 
-FORMAT = 1
-CHUNK_ROWS = 25
+CHUNK_ROWS = BLOCK
 CHUNK_SIDE = 128
-ATTRIBUTE = "ctinv"
-JOURNAL = "journal.jsonl"
+IMAGES = ("x_tilde", "feedback_error")
 MAPS = ("mean", "spread", "worst")
-_NOISE = ("noise_sigma", "noise_residual", "noise_spectrum")  # float64: they name the factor in the cache
 
 INT16_LIMIT = 32760  # codes; leaves -32768 free to mean "nothing here"
 _MISSING = -32768
 # Scans within the 12-bit range leave room for noise in int16 at 1/8 HU; others are kept as float32.
 _INT16_SCAN = 3100.0 / 0.125  # quanta
 _JOURNAL_LINE = 700
+_TILE_IN_LINE = 12
 
 
 def layout(setting: Setting) -> tuple[np.dtype[Any], float]:
@@ -70,241 +73,140 @@ def estimate_bytes(setting: Setting, rows: int) -> int:
     if setting.noise is not None:
         fixed += 4 * setting.noise.sigma.size + 2 * setting.noise.spectrum.size
     itemsize = layout(setting)[0].itemsize
-    return rows * (region * itemsize + output * 2 + _JOURNAL_LINE) + 4 * fixed + 65536
+    tiles = sum(
+        math.prod(-(-side // CHUNK_SIDE) for side in shape)
+        for shape in (setting.region, setting.output_box.shape)
+    )
+    line = _JOURNAL_LINE + _TILE_IN_LINE * tiles
+    return rows * (region * itemsize + output * 2 + line) + 4 * fixed + 65536
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """How one array of a study is laid out: the arguments of zarr's ``create_array`` that differ between them."""
+
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    fill: float
+    attributes: Mapping[str, Any]
+    axes: tuple[str, ...] | None = None
+
+
+def plan(stored: Mapping[str, Any], n: int) -> dict[str, ArrayPlan]:
+    """The arrays of a study by name.
+
+    Args:
+        stored: What `setting_json` wrote.
+        n: Rows.
+    """
+    region, output = tuple(stored["region"]), Box.parse(stored["output_box"]).shape
+    unit = stored["unit"]
+    integer = stored["dtype"] == "<i2"
+    samples = {"scale": stored["quantum"] if integer else 1.0, "quantum": stored["quantum"], "unit": unit}
+    fill = _MISSING if integer else math.nan
+    arrays = {
+        "x_tilde": _images((n, 1, *region), stored["dtype"], fill, samples),
+        "feedback_error": _images((n, 1, *output), "<f2", math.nan, {"scale": 1.0, "unit": unit}),
+        "x": _plane((1, *region), unit),
+        "context": _plane((stored["slices"], *Box.parse(stored["context_box"]).shape), unit),
+        "fx": _plane(region, unit),
+        "fx_output": _plane(output, unit),
+        "theory_spread": _plane(region, unit),
+    }
+    if stored["eta"]:
+        arrays["eta"] = _plane(region, "1")
+    if stored["noise"] is not None:
+        area = Box.parse(stored["noise"]["area"]).shape
+        shapes = (area, area, tuple(stored["noise"]["torus"]))
+        for name, shape in zip(NOISE, shapes, strict=True):
+            arrays[name] = _plane(shape, "1" if name == "noise_spectrum" else unit, "<f8")
+    return arrays | {
+        name: _plane(shape, unit) for name, shape in zip(MAPS, (region, region, output), strict=True)
+    }
+
+
+def _images(shape: tuple[int, ...], dtype: str, fill: float, attributes: Mapping[str, Any]) -> ArrayPlan:
+    chunks = (CHUNK_ROWS, 1, *(min(CHUNK_SIDE, side) for side in shape[2:]))
+    return ArrayPlan(shape, chunks, dtype, fill, attributes, ("sample", "z", "y", "x"))
+
+
+def _plane(shape: tuple[int, ...], unit: str, dtype: str = "<f4") -> ArrayPlan:
+    return ArrayPlan(shape, shape, dtype, math.nan, {"unit": unit})
+
+
+def create_array(group: zarr.Group, name: str, wanted: ArrayPlan) -> zarr.Array[Any]:
+    """Make one array, without data."""
+    return group.create_array(
+        name,
+        shape=wanted.shape,
+        chunks=wanted.chunks,
+        dtype=np.dtype(wanted.dtype),
+        fill_value=wanted.fill,
+        compressors=(BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), Crc32cCodec()),
+        attributes=dict(wanted.attributes),
+        dimension_names=wanted.axes,
+    )
 
 
 def write_new(folder: Path, provenance: Provenance, setting: Setting, *, n: int) -> None:
     """Lay out an empty study in an existing, empty folder."""
-    region, output = setting.region, setting.output_box.shape
+    stored = setting_json(setting, layout(setting)[0])
+    group = zarr.create_group(str(folder), zarr_format=3)
+    planes = fixed_planes(setting)
+    for name, wanted in plan(stored, n).items():
+        array = create_array(group, name, wanted)
+        if name in planes:
+            array[...] = planes[name]
+    (folder / JOURNAL).touch()
+    files = [str(path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file()]
     meta = {
         "format": FORMAT,
         "key": provenance.key(),
         "n": n,
         "provenance": provenance.with_n(n).to_json(),
-        "runs": [_run(provenance, n)],
-        "setting": _setting_json(setting),
+        "runs": [run(provenance, n)],
+        "setting": stored,
         "seconds": {},
         "maps": None,
+        "journal": None,
+        "files": hash_all(folder, [name for name in files if name not in (ROOT, JOURNAL)]),
     }
-    group = zarr.create_group(str(folder), zarr_format=3, attributes={ATTRIBUTE: meta})
-    dtype, scale = layout(setting)
-    missing = _MISSING if dtype.kind == "i" else math.nan
-    _images(
-        group,
-        "x_tilde",
-        (n, 1, *region),
-        dtype,
-        missing,
-        {"scale": scale, "quantum": setting.quantum, "unit": setting.volume.unit},
-    )
-    errors = {"scale": 1.0, "unit": setting.volume.unit}
-    _images(group, "feedback_error", (n, 1, *output), np.dtype("<f2"), math.nan, errors)
-    fixed = {
-        "x": setting.volume.hu,
-        "context": setting.context,
-        "fx": setting.fx,
-        "fx_output": setting.fx_output,
+    write_root(folder, meta)
+
+
+def chunk_files(name: str, wanted: ArrayPlan) -> Iterator[str]:
+    """The files that an array of this plan may have."""
+    counts = (-(-side // chunk) for side, chunk in zip(wanted.shape, wanted.chunks, strict=True))
+    for place in itertools.product(*(range(count) for count in counts)):
+        yield "/".join([name, "c", *map(str, place)])
+
+
+def map_files() -> tuple[str, ...]:
+    """The files that hold the maps."""
+    return tuple(f"{name}/{chunk_of(2)}" for name in MAPS)
+
+
+def run(provenance: Provenance, n: int) -> dict[str, Any]:
+    """What is kept of each run: what its samples, but for rounding, do not depend on."""
+    return {
+        "n": n,
+        "device": provenance.device,
+        "versions": provenance.versions,
+        "together": BLOCK,
     }
-    for name, values in {**fixed, "theory_spread": setting.theory_spread, "eta": setting.eta}.items():
-        if values is not None:
-            _plane(group, name, values.shape, unit="1" if name == "eta" else setting.volume.unit)[...] = (
-                values
-            )
-    if setting.noise is not None:
-        for name in _NOISE:
-            values = getattr(setting.noise, name.removeprefix("noise_"))
-            unit = "1" if name == "noise_spectrum" else setting.volume.unit
-            _plane(group, name, values.shape, unit=unit, dtype="<f8")[...] = values
-    for name, shape in zip(MAPS, (region, region, output), strict=True):
-        _plane(group, name, shape, unit=setting.volume.unit)
-    (folder / JOURNAL).touch()
-
-
-def _images(
-    group: zarr.Group,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    fill: float,
-    attributes: dict[str, Any],
-) -> None:
-    group.create_array(
-        name,
-        shape=shape,
-        chunks=(CHUNK_ROWS, 1, min(CHUNK_SIDE, shape[2]), min(CHUNK_SIDE, shape[3])),
-        dtype=dtype,
-        fill_value=fill,
-        compressors=_codecs(),
-        attributes=attributes,
-        dimension_names=("sample", "z", "y", "x"),
-    )
-
-
-def _plane(
-    group: zarr.Group, name: str, shape: tuple[int, ...], *, unit: str, dtype: str = "<f4"
-) -> zarr.Array[Any]:
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=shape,
-        dtype=dtype,
-        fill_value=math.nan,
-        compressors=_codecs(),
-        attributes={"unit": unit},
-    )
-
-
-def _codecs() -> tuple[BloscCodec, Crc32cCodec]:
-    return BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), Crc32cCodec()
-
-
-def _run(provenance: Provenance, n: int) -> dict[str, Any]:
-    return {"n": n, "device": provenance.device, "versions": provenance.versions}
 
 
 def extended(meta: dict[str, Any], provenance: Provenance, n: int) -> dict[str, Any]:
-    """The metadata after asking for n samples; the device and versions of every run are kept."""
+    """What asking for n samples changes in the metadata; the device and versions of every run are kept."""
     n = max(n, int(meta["n"]))
-    run = _run(provenance, n)
-    runs = meta["runs"] if meta["runs"][-1] == run else [*meta["runs"], run]
-    return {**meta, "n": n, "provenance": {**meta["provenance"], "n": n}, "runs": runs}
+    new = run(provenance, n)
+    runs = meta["runs"] if meta["runs"][-1] == new else [*meta["runs"], new]
+    return {"n": n, "provenance": {**meta["provenance"], "n": n}, "runs": runs}
 
 
-def open_group(folder: Path, *, write: bool) -> tuple[zarr.Group, dict[str, Any]]:
-    """The study's group and metadata.
-
-    Raises:
-        StoreError: There is no study, or one that this version cannot read.
-    """
-    if not folder.exists():
-        raise StoreError(f"there is no study {folder.name}; expected a folder written by ctinv sample.")
-    try:
-        attributes = json.loads((folder / "zarr.json").read_bytes())["attributes"]
-        meta = attributes[ATTRIBUTE]
-        found = int(meta["format"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise StoreError(
-            f"{folder.name} exists but is not a study; choose another name for the study."
-        ) from None
-    if found != FORMAT:
-        raise StoreError(
-            f"{folder.name} has study format {found}, this ctinv reads {FORMAT}; use a fitting version."
-        )
-    try:
-        intact = (
-            Provenance.from_json(meta["provenance"]).key() == meta["key"] and (folder / JOURNAL).is_file()
-        )
-    except (InputError, KeyError, TypeError):
-        intact = False
-    if not intact:
-        raise StoreError(
-            f"the metadata of {folder.name} were changed or lost: its key no longer fits; draw it anew."
-        )
-    return zarr.open_group(str(folder), mode="r+" if write else "r"), dict(meta)
-
-
-def array(group: zarr.Group, name: str) -> zarr.Array[Any]:
-    """One array of the study.
-
-    Raises:
-        StoreError: It is not there, or its metadata are damaged.
-    """
-    try:
-        return cast("zarr.Array[Any]", group[name])
-    except (KeyError, ValueError, TypeError, OSError, zarr.errors.BaseZarrError) as error:
-        raise StoreError(f"{name} of this study is damaged or lost; sample into another folder.") from error
-
-
-def read_plane(group: zarr.Group, name: str) -> NDArray[np.float32]:
-    """A small array in full, float32.
-
-    Raises:
-        StoreError: Its bytes are damaged.
-    """
-    return _read(group, name).astype(np.float32, copy=False)
-
-
-def _read(group: zarr.Group, name: str) -> NDArray[Any]:
-    try:
-        return np.asarray(array(group, name)[...])
-    except (RuntimeError, ValueError, OSError) as error:
-        raise StoreError(f"{name} of this study is damaged; sample into another folder.") from error
-
-
-def _setting_json(setting: Setting) -> dict[str, Any]:
-    volume = setting.volume
-    return {
-        "quantum": setting.quantum,
-        "scalars": {name: _number(value) for name, value in setting.scalars.items()},
-        "output_box": str(setting.output_box),
-        "context_box": str(setting.context_box),
-        "offset": list(volume.offset),
-        "affine": volume.affine.tolist(),
-        "acquisition": asdict(volume.acquisition),
-        "modality": volume.modality,
-        "unit": volume.unit,
-        "eta": setting.eta is not None,
-        "noise": None
-        if setting.noise is None
-        else {"area": str(setting.noise.area), "white": setting.noise.white},
-    }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None  # JSON has no NaN
-
-
-def read_setting(group: zarr.Group, meta: dict[str, Any]) -> Setting:
-    """The setting as it was stored, with three differences.
-
-    The volume's uid is the hash of the series; its notes are not kept, as they may name files; the quantum is
-    0 if the samples had to be stored as float32.
-    """
-    data = meta["setting"]
-    window = tuple((float(c), float(w)) for c, w in data["acquisition"]["window"])
-    volume = Volume(
-        hu=read_plane(group, "x"),
-        affine=np.array(data["affine"], dtype=np.float64),
-        uid=f"sha256:{meta['provenance']['series']}",
-        offset=cast("tuple[int, int, int]", tuple(data["offset"])),
-        acquisition=Acquisition(**{**data["acquisition"], "window": window}),
-        modality=data.get("modality", "CT"),  # studies from before other modalities say neither
-        unit=data.get("unit", "HU"),
-    )
-    return Setting(
-        volume=volume,
-        fx=read_plane(group, "fx"),
-        fx_output=read_plane(group, "fx_output"),
-        output_box=Box.parse(data["output_box"]),
-        theory_spread=read_plane(group, "theory_spread"),
-        eta=read_plane(group, "eta") if data["eta"] else None,
-        scalars={
-            name: math.nan if value is None else float(value) for name, value in data["scalars"].items()
-        },
-        quantum=float(data["quantum"]) if array(group, "x_tilde").dtype.kind == "i" else 0.0,
-        context=_with_slices(read_plane(group, "context")),
-        context_box=Box.parse(data["context_box"]),
-        noise=_read_noise(group, data.get("noise")),
-    )
-
-
-def _read_noise(group: zarr.Group, data: dict[str, Any] | None) -> NoiseModel | None:
-    if data is None:
-        return None
-    sigma, residual, spectrum = (_read(group, name) for name in _NOISE)
-    return NoiseModel(Box.parse(data["area"]), sigma, spectrum, float(data["white"]), residual)
-
-
-def _with_slices(context: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(S, H'', W''); studies from before 2.5-D networks hold a plane."""
-    return context if context.ndim == 3 else context[None]
-
-
-def same_scan(setting: Setting, meta: dict[str, Any]) -> bool:
-    """Whether a setting has the geometry of the stored one, as equal keys should imply."""
-    stored = meta["setting"]
-    boxes = (stored["output_box"], stored["context_box"]) == (
-        str(setting.output_box),
-        str(setting.context_box),
-    )
-    return boxes and float(stored["quantum"]) == setting.quantum
+def with_rows(content: bytes, n: int) -> bytes:
+    """The metadata of an array of images, made for n rows."""
+    document = json.loads(content)
+    document["shape"][0] = n
+    return json.dumps(document, indent=2).encode()

@@ -7,6 +7,7 @@ network drives on which locks of another machine cannot be seen.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.errors import StoreError
+from ctinv.sampler.disk import vanished
 
 FILE_NAME = "writer.lock"
 
@@ -28,7 +30,8 @@ class WriterLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor: int | None = os.open(folder / FILE_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = folder / FILE_NAME
+        self._descriptor: int | None = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             taken = _lock(self._descriptor)
             holder = _holder(self._descriptor)
@@ -44,14 +47,31 @@ class WriterLock:
         assert self._descriptor is not None
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(content).encode() if content else b"")
+        os.write(self._descriptor, json.dumps(content).encode())
+
+    def check(self) -> None:
+        """See that the study is still where it was locked.
+
+        Raises:
+            StoreError: The folder was moved or replaced, or its lock was deleted.
+        """
+        assert self._descriptor is not None
+        try:
+            here = os.path.samestat(os.fstat(self._descriptor), self._file.stat())
+        except OSError:
+            here = False
+        if not here:
+            raise StoreError(vanished(self._file.parent))
 
     def release(self) -> None:
         """Let go; a second call does nothing."""
         if self._descriptor is not None:
-            self._write({})
-            os.close(self._descriptor)
-            self._descriptor = None
+            descriptor, self._descriptor = self._descriptor, None
+            try:
+                with contextlib.suppress(OSError):  # a disk that has gone; the lock goes with the descriptor
+                    os.ftruncate(descriptor, 0)
+            finally:
+                os.close(descriptor)
 
 
 def _now() -> str:

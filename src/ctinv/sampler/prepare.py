@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from ctinv.fibre.dimension import dimension
 from ctinv.fibre.jacobian import Reach
 from ctinv.fibre.lesions import lesion_map
 from ctinv.generators.contract import Generator
+from ctinv.generators.kinds import Domain
 from ctinv.sampler.batch import NoiseModel, Setting
 from ctinv.sampler.gain import GainRequest
 from ctinv.sampler.survey import Clock, Progress, Survey, Wish
@@ -31,6 +32,7 @@ class Prepared:
         covariance: C around the region.
         generator: Proposes candidates.
         noise_source: Where C comes from.
+        domain: Which kind of image the generator proposes.
         seconds: Time by stage.
     """
 
@@ -39,12 +41,17 @@ class Prepared:
     covariance: Covariance
     generator: Generator
     noise_source: dict[str, Any]
+    domain: Domain
     seconds: dict[str, float]
 
     @property
     def jacobian(self) -> Reach:
         """How far J was taken, and what that misses."""
         return self.corrector.factor.jacobian.reach
+
+    def within(self, most: int) -> Prepared:
+        """The same with fewer images through f at once."""
+        return replace(self, corrector=self.corrector.within(most))
 
     def dimension(self, tolerances: Sequence[float]) -> list[dict[str, Any]]:
         """d_eff(ε) and the free shares; see `ctinv.fibre.dimension.dimension`."""
@@ -72,6 +79,7 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
         found.covariance,
         wish.proposer.on(found.scene(factor.noise)),
         found.noise_source,
+        wish.proposer.domain,
         clock.seconds,
     )
 

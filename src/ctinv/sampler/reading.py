@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
-from ctinv.sampler import layout
+from ctinv.sampler import layout, manifest
 from ctinv.sampler.batch import Batch, Setting
 from ctinv.sampler.chunks import ImageArray
-from ctinv.sampler.journal import Journal, Record
+from ctinv.sampler.journal import Journal, Record, sha256_of
+from ctinv.sampler.manifest import JOURNAL
 from ctinv.sampler.maps import RunningMaps, rms
+from ctinv.sampler.planes import Planes
 from ctinv.sampler.provenance import Provenance
 from ctinv.sampler.samples import check_pixel, summarise
+from ctinv.sampler.stored_setting import read_setting
+
+if TYPE_CHECKING:
+    from ctinv.sampler.verify import Fault
+
+_TRIES = 3
 
 
 class StoreReader:
@@ -36,18 +45,20 @@ class StoreReader:
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self.path = path
-        self._group, self._meta = layout.open_group(path, write=write)
-        self._journal = Journal(path / layout.JOURNAL)
+        self._write = write
         self._damaged: set[int] = set()
         self._maps: RunningMaps | None = None
         self._maps_rows: set[int] = set()
-        self._load()
+        self.refresh()
 
     def _load(self) -> None:
+        self._planes = Planes.open(self.path, write=self._write)
+        self._meta = self._planes.meta
+        self._journal = Journal(self.path / JOURNAL)
         self.n = int(self._meta["n"])
         self.provenance = Provenance.from_json(self._meta["provenance"])
-        self.x_tilde = ImageArray(self._group, "x_tilde", self.path)
-        self.feedback_error = ImageArray(self._group, "feedback_error", self.path)
+        self.x_tilde = ImageArray(self._planes, "x_tilde")
+        self.feedback_error = ImageArray(self._planes, "feedback_error")
 
     @property
     def _committed(self) -> dict[int, Record]:
@@ -69,16 +80,39 @@ class StoreReader:
         """Time by stage in s, over all runs that came to their end."""
         return dict(self._meta["seconds"])
 
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        """What each run was asked for and ran on; ``together`` rows were computed at once, fewer where memory was short."""
+        return [dict(run) for run in self._meta["runs"]]
+
+    @property
+    def is_older(self) -> bool:
+        """Whether it was made before studies kept a manifest (`ctinv.sampler.manifest.UNPROVEN`)."""
+        return manifest.is_older(self._meta)
+
+    @property
+    def together(self) -> int:
+        """Rows that were computed at once, at the fewest over all runs; see `Batch`."""
+        return min(int(run.get("together", layout.CHUNK_ROWS)) for run in self._meta["runs"])
+
     @cached_property
     def setting(self) -> Setting:
         """What all samples share, as stored; the volume's uid is a hash."""
-        return layout.read_setting(self._group, self._meta)
+        return read_setting(self._planes)
 
     def refresh(self) -> None:
-        """Take in what another process has committed since this study was opened."""
-        self._group, self._meta = layout.open_group(self.path, write=not self._group.read_only)
-        self._journal.reload()
-        self._load()
+        """Take in what another process has committed since this study was opened.
+
+        Raises:
+            StoreError: The study is damaged.
+        """
+        for left in reversed(range(_TRIES)):
+            before = manifest.hash_of(self.path / manifest.ROOT)
+            try:
+                return self._load()
+            except StoreError:  # unless a writer has just changed the arrays that the manifest names
+                if not left or manifest.hash_of(self.path / manifest.ROOT) == before:
+                    raise
 
     def read(self, k: int) -> NDArray[np.float32]:
         """(h, w) HU, sample k, checked against its hash.
@@ -102,7 +136,9 @@ class StoreReader:
     def _read(self, images: ImageArray, k: int, sha256: str) -> NDArray[Any]:
         values: NDArray[Any] = images[k, 0]
         if sha256_of(values) != sha256:
-            raise StoreError(f"sample {k} of {self.path.name} is damaged; sample again to replace it.")
+            raise StoreError(
+                f"sample {k} of {self.path.name} is damaged; replace it with `ctinv repair {self.path.name}`."
+            )
         return values
 
     def _blocks(self) -> Iterator[list[int]]:
@@ -123,23 +159,19 @@ class StoreReader:
             bad = [k for k in block if not self._intact(k, images, errors)]
             if bad:
                 raise StoreError(
-                    f"samples {bad[:5]} of {self.path.name} are damaged; sample again to replace them."
+                    f"samples {bad[:5]} of {self.path.name} are damaged; "
+                    f"replace them with `ctinv repair {self.path.name}`."
                 )
             index = [k % layout.CHUNK_ROWS for k in block]
             certificates = tuple(self._journal.records[k].certificate for k in block)
             hu = self.x_tilde.to_hu(images[index, 0])
-            yield Batch(tuple(block), hu, errors[index, 0].astype(np.float32), certificates)
+            yield Batch(tuple(block), hu, errors[index, 0].astype(np.float32), certificates, self.together)
 
-    def verify(self) -> list[int]:
-        """Rows whose stored image or feed-back error is not what was certified; empty if all are sound."""
-        bad: list[int] = []
-        for block in self._blocks():
-            try:
-                images, errors = self.x_tilde.block(block[0]), self.feedback_error.block(block[0])
-                bad += [k for k in block if not self._intact(k, images, errors)]
-            except StoreError:
-                bad += block
-        return bad
+    def verify(self) -> list[Fault]:
+        """What is wrong with the study as it lies on the disk now, see `ctinv.sampler.verify.find_faults`."""
+        from ctinv.sampler.verify import find_faults  # verify reads studies that cannot be opened
+
+        return find_faults(self.path)
 
     def lazy(self) -> Any:
         """Dask array (n, 1, h, w) float32 HU of the committed samples, loaded chunk by chunk when shown."""
@@ -179,8 +211,11 @@ class StoreReader:
     def _current_maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """The maps of exactly the committed rows: stored, kept while writing, or computed block by block."""
         if self._meta["maps"] == self._digest():
-            mean, spread, worst = (layout.read_plane(self._group, name) for name in layout.MAPS)
-            return mean, spread, worst
+            with contextlib.suppress(
+                StoreError
+            ):  # damaged, or another run's by now: computed from the samples
+                mean, spread, worst = (self._planes.read(name) for name in layout.MAPS)
+                return mean, spread, worst
         if self._maps is None or self._maps_rows != set(self.rows):
             self._maps, self._maps_rows = self._new_maps(), set(self.rows)
             for batch in self.batches():
@@ -198,8 +233,3 @@ class StoreReader:
             record.sha256,
             record.error_sha256,
         )
-
-
-def sha256_of(values: NDArray[Any]) -> str:
-    """sha256 of the bytes of one stored image, little-endian, row by row."""
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()

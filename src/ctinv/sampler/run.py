@@ -8,6 +8,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from ctinv.sampler.batch import Batch
+from ctinv.sampler.disk import stays
+from ctinv.sampler.manifest import ROOT
 from ctinv.sampler.sampler import InvarianceSampler, check_request
 from ctinv.sampler.store import Store
 from ctinv.sampler.survey import Progress
@@ -43,10 +45,12 @@ def sample_into(
         StoreError: The folder holds something else, or the disk is full.
     """
     check_request(n, seed)
+    check_place = stays(Path(path))
     provenance = sampler.provenance(volume, box, n=n, seed=seed, progress=progress)
     if _complete(Path(path), provenance.key(), n):
         return
     prepared = sampler.prepare(volume, box, progress=progress)
+    check_place()
     store = Store.create(path, provenance, prepared.setting, n=n)
     since = time.perf_counter()
     finished = dict(prepared.seconds)
@@ -64,8 +68,15 @@ def sample_into(
 
 
 def _complete(path: Path, key: str, n: int) -> bool:
-    """Whether a study of this key already holds the first n samples."""
-    if not (path / "zarr.json").is_file():
+    """Whether a study of this key already holds the first n samples, whole; what only its end lacks is made up for."""
+    if not (path / ROOT).is_file():
         return False
     store = Store.open(path)
-    return store.provenance.key() == key and set(range(n)) <= set(store.rows)
+    if store.provenance.key() != key or not set(range(n)) <= set(store.rows):
+        return False
+    if any(fault.kind != "foreign" for fault in store.verify()):
+        return False
+    if not (store.is_finished or store.missing()):
+        with Store.resume(path) as unfinished:
+            unfinished.finish()
+    return True

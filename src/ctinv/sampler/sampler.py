@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+import numpy
 import torch
 
 import ctinv
 from ctinv.denoiser import OUTPUT, Denoiser, pick_device
 from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
-from ctinv.fibre.tiers import Certificate, check_tier
+from ctinv.fibre.tiers import check_tier
 from ctinv.generators.find import find_generator
 from ctinv.representation import Representation
-from ctinv.sampler.batch import Batch
+from ctinv.sampler.batch import BLOCK, Batch
+from ctinv.sampler.drawing import Drawer, as_memory_allows, select, too_large
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import Provenance, hash_series
 from ctinv.sampler.samples import Samples
@@ -25,10 +27,6 @@ from ctinv.volume import Box, Volume
 
 METHOD_VERSION = "2"
 """Raised whenever the same request would give other samples; part of every study's key."""
-
-BLOCK = 25
-"""Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
-
 
 _Place = tuple[str, str, tuple[int, int, int], tuple[int, int, int]]
 
@@ -79,10 +77,14 @@ class InvarianceSampler:
         """What the request means on this scan, from the last call if it is the same."""
         place = _place(volume, box)
         if self._survey is None or self._survey[0] != place:
-            self._survey = (
-                place,
-                survey(self.denoiser, volume, box, self.wish, device=self.device, progress=progress),
+            found, _ = as_memory_allows(
+                lambda most: survey(
+                    self.denoiser, volume, box, self.wish, device=self.device, progress=progress, most=most
+                ),
+                BLOCK,
+                lambda: too_large(box.shape, self.device),
             )
+            self._survey = (place, found)
         return self._survey[1]
 
     def prepare(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Prepared:
@@ -91,7 +93,15 @@ class InvarianceSampler:
         if self._prepared is None or self._prepared[0] != place:
             self._prepared = None  # two factors at once would double the memory
             found = self.survey(volume, box, progress=progress)
-            self._prepared = (place, prepare(found, self.wish, progress=progress))
+            region = found.region
+            prepared, _ = as_memory_allows(
+                lambda most: prepare(
+                    replace(found, region=region.within(most)), self.wish, progress=progress
+                ),
+                region.most,
+                lambda: too_large(box.shape, self.device, region),
+            )
+            self._prepared = (place, prepared)
         return self._prepared[1]
 
     def provenance(
@@ -123,12 +133,7 @@ class InvarianceSampler:
             seed=seed,
             n=n,
             device=str(self.device),
-            versions={
-                "ctinv": ctinv.__version__,
-                "torch": torch.__version__,
-                "numpy": np.__version__,
-                "method": METHOD_VERSION,
-            },
+            versions=versions(),
         )
 
     def batches(
@@ -159,17 +164,16 @@ class InvarianceSampler:
         check_request(n, seed)
         wanted = _check_rows(n, rows, batch_size)
         prepared = self.prepare(volume, box, progress=progress)
-        seeds = RowSeeds(seed, hash_series(volume.uid), str(box))
+        drawer = Drawer(prepared, RowSeeds(seed, hash_series(volume.uid), str(box)))
         done = 0
         for block in sorted({row // BLOCK for row in wanted}):
             if progress is not None:
                 progress("sampling", done / len(wanted))
-            draw = _draw_targets if self.wish.proposer.domain == "target" else _draw
-            whole = draw(prepared, range(block * BLOCK, (block + 1) * BLOCK), seeds)
             keep = [row for row in wanted if row // BLOCK == block]
+            whole = drawer.block(block, keep)
             for start in range(0, len(keep), batch_size):
                 part = keep[start : start + batch_size]
-                yield _select(whole, part)
+                yield select(whole, part)
                 done += len(part)
 
     def sample(
@@ -184,6 +188,16 @@ class InvarianceSampler:
         return Samples.collect(
             batches, prepared.setting, self.provenance(volume, box, n=n, seed=seed), seconds=seconds
         )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what samples are computed with, for the provenance."""
+    return {
+        "ctinv": ctinv.__version__,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "method": METHOD_VERSION,
+    }
 
 
 def check_request(n: int, seed: int) -> None:
@@ -205,29 +219,3 @@ def _check_rows(n: int, rows: Iterable[int] | None, batch_size: int) -> list[int
 
 def _place(volume: Volume, box: Box) -> _Place:
     return (volume.uid, str(box), volume.offset, volume.shape)
-
-
-def _draw(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:
-    candidates = prepared.generator.candidates(rows, seeds)
-    x_tilde, error, certificates = prepared.corrector.correct(candidates, rows, seeds)
-    return Batch(tuple(rows), x_tilde[:, 0].cpu().numpy(), error[:, 0].cpu().numpy(), tuple(certificates))
-
-
-def _draw_targets(prepared: Prepared, rows: range, seeds: RowSeeds) -> Batch:
-    """Images as f should make them: yielded as they are, since feeding them back has no meaning."""
-    quantum = prepared.setting.quantum
-    images = prepared.generator.candidates(rows, seeds)[:, 0].cpu().numpy()
-    errors = np.full((len(rows), *prepared.setting.output_box.shape), np.nan, dtype=np.float32)
-    rounded = np.rint(images / quantum) * quantum if quantum else images
-    certificates = tuple(Certificate.of_target(row) for row in rows)
-    return Batch(tuple(rows), rounded.astype(np.float32) + np.float32(0.0), errors, certificates)
-
-
-def _select(batch: Batch, rows: list[int]) -> Batch:
-    index = [batch.rows.index(row) for row in rows]
-    return Batch(
-        tuple(rows),
-        batch.x_tilde[index],
-        batch.feedback_error[index],
-        tuple(batch.certificates[i] for i in index),
-    )

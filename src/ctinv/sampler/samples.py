@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 from ctinv.fibre.tiers import NONE, TIERS, WAYS, Certificate
-from ctinv.sampler.batch import Batch, Setting
+from ctinv.sampler.batch import BLOCK, Batch, Setting
 from ctinv.sampler.maps import RunningMaps, rms
 from ctinv.sampler.provenance import Provenance
 
@@ -127,6 +127,7 @@ class Samples:
         setting: What all samples share.
         provenance: Where they come from.
         seconds: Time by stage in s.
+        together: Rows that were computed at once, at the fewest; see `Batch`.
     """
 
     x_tilde: NDArray[np.float32]
@@ -135,6 +136,7 @@ class Samples:
     setting: Setting
     provenance: Provenance
     seconds: dict[str, float] = field(default_factory=dict)
+    together: int = BLOCK
 
     def __post_init__(self) -> None:
         count = len(self.certificates)
@@ -175,6 +177,7 @@ class Samples:
             setting=setting,
             provenance=provenance,
             seconds=dict(seconds or {}),
+            together=min((part.together for part in parts), default=BLOCK),
         )
 
     @property
@@ -209,7 +212,11 @@ class Samples:
         for start in range(0, len(self.rows), size):
             part = slice(start, start + size)
             yield Batch(
-                self.rows[part], self.x_tilde[part, 0], self.feedback_error[part, 0], self.certificates[part]
+                self.rows[part],
+                self.x_tilde[part, 0],
+                self.feedback_error[part, 0],
+                self.certificates[part],
+                self.together,
             )
 
     def lazy(self) -> NDArray[np.float32]:

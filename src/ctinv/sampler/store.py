@@ -18,14 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.atomic import replace_file
 from ctinv.errors import InputError, StoreError
-from ctinv.sampler import layout
-from ctinv.sampler.batch import Batch, Setting
+from ctinv.fibre.tiers import Certificate
+from ctinv.sampler import layout, manifest
+from ctinv.sampler.batch import BLOCK, Batch, Setting
+from ctinv.sampler.chunks import ImageArray
 from ctinv.sampler.disk import check_room, create_folder, disk_errors, is_free
-from ctinv.sampler.journal import Record
+from ctinv.sampler.journal import Journal, Record, sha256_of
 from ctinv.sampler.lock import WriterLock
 from ctinv.sampler.provenance import Provenance
-from ctinv.sampler.reading import StoreReader, sha256_of
+from ctinv.sampler.reading import StoreReader
+from ctinv.sampler.stored_setting import same_scan
+
+Hashes = tuple[str, str]
+"""sha256 of a sample's stored image and of its feed-back error."""
 
 _logger = logging.getLogger(__name__)
 
@@ -35,6 +42,7 @@ class Store(StoreReader):
 
     def __init__(self, path: Path, *, write: bool = False) -> None:
         self._lock: WriterLock | None = WriterLock(path) if write else None
+        self._here: dict[str, Any] = {}
         if self._lock is not None:
             weakref.finalize(self, self._lock.release)
         super().__init__(path, write=write)
@@ -69,8 +77,11 @@ class Store(StoreReader):
         if n < 1:
             raise InputError(f"at least one sample is needed, got n = {n}.")
         if is_free(folder):
-            check_room(folder, layout.estimate_bytes(setting, n))
-            create_folder(folder, lambda beside: layout.write_new(beside, provenance, setting, n=n))
+            needed = layout.estimate_bytes(setting, n)
+            check_room(folder, needed)
+            create_folder(
+                folder, lambda beside: layout.write_new(beside, provenance, setting, n=n), needed=needed
+            )
         _refuse_other(folder, provenance, setting)
         with disk_errors(folder):
             store = cls(folder, write=True)
@@ -81,10 +92,25 @@ class Store(StoreReader):
             raise
         return store
 
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str]) -> Store:
+        """Open an existing study for writing, to finish or to repair it; asks for no more samples than it does.
+
+        Raises:
+            StoreError: There is no study, it is being written, or what its samples share is damaged.
+        """
+        manifest.read_root(Path(path))
+        with disk_errors(Path(path)):
+            store = cls(Path(path), write=True)
+        try:
+            store._heal()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
     def _continue(self, provenance: Provenance, n: int) -> None:
-        for leftover in self.path.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
-        self._check_all()
+        self._heal()
         self._wanted = n
         missing = len(self.missing())
         if missing == 0:
@@ -92,31 +118,68 @@ class Store(StoreReader):
         needed = layout.estimate_bytes(self.setting, missing)
         check_room(self.path, needed)
         with disk_errors(self.path, needed=needed, kept=len(self._committed)):
-            for images in (self.x_tilde, self.feedback_error):
-                images.extend(n)
-            self._update(**layout.extended(self._meta, provenance, n))
+            self._extend(**layout.extended(self._meta, provenance, n))
         self._load()
         self._wanted = n
+
+    def _extend(self, **changes: Any) -> None:
+        """Take new metadata and make room for their n rows; existing ones stay as they are."""
+        files = [f"{name}/{manifest.ROOT}" for name in layout.IMAGES]
+        if changes["n"] != self.n or self._is_open(files):
+            self._announce(files)
+            for file in files:
+                content = (self.path / file).read_bytes()
+                replace_file(self.path / file, layout.with_rows(content, changes["n"]))
+        self._update(**changes, **self._hashed(files))
+
+    def _heal(self) -> None:
+        """Take back what an interrupted or damaged run left; what cannot be taken back is said."""
+        for pattern in manifest.LEFTOVERS:
+            for leftover in self.path.rglob(pattern):
+                leftover.unlink(missing_ok=True)
+        shared = [file for file in self._meta.get("files", {}) if file not in layout.map_files()]
+        for file in shared:
+            if fault := manifest.fault_of(self.path, self._meta, file):
+                raise StoreError(
+                    f"{file} of {self.path.name} {fault}; `ctinv repair {self.path.name}` says what can be done."
+                )
+        with disk_errors(self.path, kept=len(self._committed)):
+            self._extend(n=self.n)
+            self._check_all()
 
     def _check_all(self) -> None:
         """Compare every committed sample with its hash, and feed the running maps on the way."""
         self._maps, self._maps_rows = self._new_maps(), set()
-        for block in self._blocks():
-            try:
-                images, errors = self.x_tilde.block(block[0]), self.feedback_error.block(block[0])
-                good = [k for k in block if self._intact(k, images, errors)]
-            except StoreError:
-                good = []
-                for array in (self.x_tilde, self.feedback_error):
-                    array.drop_unreadable(block[0])
+        arrays, blocks = (self.x_tilde, self.feedback_error), list(self._blocks())
+        for start in set(range(0, self.n, BLOCK)) - {k - k % BLOCK for k, *_ in blocks}:
+            for array in arrays:
+                array.drop(start)
+        for block in blocks:
+            readable = [self._readable(array, block) for array in arrays]
+            good = [k for k in block if all(k in rows for rows, _ in readable)]
             self._damaged |= set(block) - set(good)
             if good:
-                index = [k % layout.CHUNK_ROWS for k in good]
+                index = [k % BLOCK for k in good]
+                images, errors = (values for _, values in readable)
                 self._add_to_maps(good, images[index], errors[index])
         if self._damaged:
             _logger.warning(
                 "%d damaged samples of %s will be drawn again", len(self._damaged), self.path.name
             )
+
+    def _readable(self, array: ImageArray, block: list[int]) -> tuple[set[int], NDArray[Any]]:
+        """Which rows of a block an array still holds, and all it holds of it; chunks that hold none of them are dropped."""
+        try:
+            values = array.block(block[0])
+        except StoreError:
+            array.drop_unreadable(block[0])
+            return set(), np.empty(0)
+        good = {
+            k for k in block if sha256_of(values[k % BLOCK, 0]) == self._journal.records[k].of(array.name)
+        }
+        if not good:
+            array.drop(block[0])
+        return good, values
 
     def _add_to_maps(self, rows: Iterable[int], images: NDArray[Any], errors: NDArray[Any]) -> None:
         if self._maps is not None:
@@ -149,20 +212,78 @@ class Store(StoreReader):
             StoreError: The batch does not fit the study, a value cannot be stored exactly, or the disk is
                 full. Then none of the batch counts, and everything committed before stays readable.
         """
-        self._require_writer()
+        writer = self._require_writer()
         self._check_rows(batch)
-        images, errors = self.x_tilde.encode(batch.x_tilde), self.feedback_error.encode(batch.feedback_error)
-        records = [
-            Record(sha256_of(image), sha256_of(error), certificate)
-            for image, error, certificate in zip(images, errors, batch.certificates, strict=True)
-        ]
+        images, errors, records = self._encoded(batch)
         needed = layout.estimate_bytes(self.setting, max(len(self.missing()), len(batch.rows)))
         with disk_errors(self.path, needed=needed, kept=len(self._committed)):
+            writer.check()
+            self._note(batch.together, records)
             self.x_tilde.write(batch.rows, images)
             self.feedback_error.write(batch.rows, errors)
-            self._journal.append(records)
+            writer.check()
+            self._commit(records)
         self._damaged -= set(batch.rows)
         self._add_to_maps(batch.rows, images, errors)
+
+    def compute_on(self, device: str, versions: Mapping[str, str]) -> None:
+        """Say what samples are drawn with from now on; it is recorded if they are others than the study held."""
+        self._here = {"device": device, "versions": dict(versions)}
+
+    def _encoded(self, batch: Batch) -> tuple[NDArray[Any], NDArray[Any], list[Record]]:
+        images, errors = self.x_tilde.encode(batch.x_tilde), self.feedback_error.encode(batch.feedback_error)
+        samples = zip(images, errors, batch.certificates, strict=True)
+        return images, errors, [self._record_of(*sample) for sample in samples]
+
+    def hashes(self, batch: Batch) -> list[Hashes]:
+        """The hashes that its samples would have in this study."""
+        return [(record.sha256, record.error_sha256) for record in self._encoded(batch)[2]]
+
+    def on_record(self, k: int) -> Hashes | None:
+        """The hashes of sample k as it was committed, damaged or not; None where its line is lost."""
+        record = self._journal.records.get(k)
+        return None if record is None else (record.sha256, record.error_sha256)
+
+    @property
+    def once_drawn(self) -> set[int]:
+        """Rows that had been committed, as journal, manifest and the order of the rows tell."""
+        state = self._meta.get("journal") or {"rows": []}
+        finished = {k for start, stop in state["rows"] for k in range(start, stop)}
+        return finished | set(range(max(self._journal.records, default=-1) + 1))
+
+    def _record_of(self, image: NDArray[Any], error: NDArray[Any], certificate: Certificate) -> Record:
+        arrays = ((self.x_tilde, image), (self.feedback_error, error))
+        tiles = {
+            name: one.checksums(values) for name, (one, values) in zip(layout.IMAGES, arrays, strict=True)
+        }
+        tiles = {name: checksums for name, checksums in tiles.items() if checksums}
+        return Record(sha256_of(image), sha256_of(error), certificate, tiles)
+
+    def _note(self, together: int, records: list[Record]) -> None:
+        """Keep in the record of this run how many rows were computed at once, at the fewest."""
+        if not self._journal.adds(records):
+            return
+        *before, last = self._meta["runs"]
+        fewest = min(together, last.get("together", BLOCK))
+        if {**last, **self._here} != last:
+            self._update(runs=[*before, last, {**last, **self._here, "together": together}])
+        elif fewest < last.get("together", BLOCK):
+            self._update(runs=[*before, {**last, "together": fewest}])
+
+    def _commit(self, records: list[Record]) -> None:
+        state = self._meta.get("journal")
+        if state is not None and self._journal.breaks(state, records):
+            self._update(journal=Journal.unproven(state))
+        self._journal.append(records)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all samples that were asked for are there, with the maps over them."""
+        return not self.missing() and self._maps_stand()
+
+    def _maps_stand(self) -> bool:
+        sound = all(manifest.fault_of(self.path, self._meta, file) is None for file in layout.map_files())
+        return self._meta["maps"] == self._digest() and sound
 
     def finish(self, seconds: Mapping[str, float] | None = None) -> None:
         """Write the maps, add the time by stage in s to that of earlier runs, and give up writing.
@@ -170,28 +291,54 @@ class Store(StoreReader):
         Raises:
             StoreError: The disk refused; the samples are kept, and the maps can be computed from them.
         """
-        self._require_writer()
+        writer = self._require_writer()
         total = dict(self._meta["seconds"])
         for name, value in (seconds or {}).items():
             total[name] = total.get(name, 0.0) + float(value)
         try:
-            maps = self._current_maps()
-            needed = layout.estimate_bytes(self.setting, 0)
+            maps, needed = self._current_maps(), layout.estimate_bytes(self.setting, 0)
             with disk_errors(self.path, needed=needed, kept=len(self._committed)):
-                for name, values in zip(layout.MAPS, maps, strict=True):
-                    layout.array(self._group, name)[...] = values
-                self._update(seconds=total, maps=self._digest())
+                writer.check()
+                self._commit([])
+                if not self._maps_stand():
+                    self._announce(layout.map_files(), maps=None)
+                    for name, values in zip(layout.MAPS, maps, strict=True):
+                        self._planes.array(name)[...] = values
+                proofs = self._hashed(layout.map_files())
+                if proofs:
+                    proofs["journal"] = self._journal.state()
+                self._update(seconds=total, maps=self._digest(), **proofs)
         finally:
             self.close()
 
+    def _announce(self, files: Iterable[str], **changes: Any) -> None:
+        """Say in the manifest that these files are about to be rewritten."""
+        if not manifest.is_older(self._meta):
+            changes["files"] = {**self._meta["files"], **dict.fromkeys(files)}
+        self._update(**changes)
+
+    def _is_open(self, files: Iterable[str]) -> bool:
+        """Whether rewriting these files was announced and not completed."""
+        known = self._meta.get("files", {})
+        return any(file in known and known[file] is None for file in files)
+
+    def _hashed(self, files: Iterable[str]) -> dict[str, Any]:
+        """The manifest's part of the metadata once these files are written; nothing for older studies."""
+        if manifest.is_older(self._meta):
+            return {}
+        others = {file: sha256 for file, sha256 in self._meta["files"].items() if file not in files}
+        return {"files": dict(sorted((others | manifest.hash_all(self.path, list(files))).items()))}
+
     def _update(self, **changes: Any) -> None:
         meta = {**self._meta, **changes}
-        self._group.attrs.put({layout.ATTRIBUTE: meta})
-        self._meta = meta
+        if meta != self._meta:
+            manifest.write_root(self.path, meta)
+            self._meta.update(meta)
 
-    def _require_writer(self) -> None:
+    def _require_writer(self) -> WriterLock:
         if self._lock is None:
             raise StoreError(f"{self.path.name} is open for reading only; continue it with Store.create.")
+        return self._lock
 
     def _check_rows(self, batch: Batch) -> None:
         committed = self._committed
@@ -204,7 +351,7 @@ class Store(StoreReader):
 
 def _refuse_other(folder: Path, provenance: Provenance, setting: Setting) -> None:
     """Raise StoreError unless the folder holds a study that this request continues."""
-    _, meta = layout.open_group(folder, write=False)
+    meta = manifest.read_root(folder)
     stored = Provenance.from_json(meta["provenance"])
     if stored.key() != provenance.key():
         differing = ", ".join(
@@ -216,7 +363,7 @@ def _refuse_other(folder: Path, provenance: Provenance, setting: Setting) -> Non
         raise StoreError(
             f"{folder.name} holds another study; it differs in {differing}; choose another folder for it."
         )
-    if not layout.same_scan(setting, meta):
+    if not same_scan(setting, meta):
         raise StoreError(
             f"{folder.name} was sampled with another output box or rounding; choose another folder."
         )

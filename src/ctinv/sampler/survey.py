@@ -22,7 +22,7 @@ from ctinv.fibre.covariance import RING, Covariance, Known, SurroundedNoise
 from ctinv.fibre.iterative import MARGIN
 from ctinv.fibre.memory import check_memory, is_dense
 from ctinv.fibre.noise import noise_covariance
-from ctinv.fibre.region import Region, grow
+from ctinv.fibre.region import MOST, Region, grow
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule, step_of, window_of
 from ctinv.generators.contract import Proposer, Scene
@@ -113,6 +113,7 @@ def survey(
     *,
     device: torch.device,
     progress: Progress | None = None,
+    most: int = MOST,
 ) -> Survey:
     """Look at a region: f(x), C and ε.
 
@@ -123,6 +124,7 @@ def survey(
         wish: Tap, generator, tier.
         device: Where to compute.
         progress: Called with a phrase and a finished share.
+        most: Images that may go through f at once, where memory is short.
 
     Raises:
         InputError: The box lies outside, is too small, or the scan cannot be re-noised.
@@ -141,7 +143,7 @@ def survey(
     clock = Clock(progress)
     clock.stage("denoise", "denoising the slice")
     scan = torch.from_numpy(slice_stack(volume.hu, box.z, denoiser.slices)).to(device)
-    region = Region.in_slice(Representation(denoiser, wish.tap), scan, box)
+    region = Region.in_slice(Representation(denoiser, wish.tap), scan, box).within(most)
     check_memory(region, wish.memory_budget)
     with torch.inference_mode():
         clean = denoiser(scan[None])[0, 0]

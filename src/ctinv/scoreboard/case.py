@@ -19,7 +19,7 @@ from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import NONE, TIERS, Certificate
 from ctinv.generators.contract import Proposer, Scene
-from ctinv.sampler.sampler import BLOCK
+from ctinv.sampler.batch import BLOCK
 from ctinv.scoreboard.texture import low_change, noise_ratio, spread
 from ctinv.statistics.ranks import FEWEST, coverage, rank_distance, ranks
 from ctinv.statistics.scores import crps, crps_floor, energy_floor, energy_score

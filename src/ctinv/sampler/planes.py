@@ -1,0 +1,127 @@
+"""The arrays of a study, each compared with the manifest when it is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.storage import LocalStore
+
+from ctinv.atomic import flush, replace_file
+from ctinv.errors import StoreError
+from ctinv.sampler import manifest
+
+if TYPE_CHECKING:
+    from zarr.core.buffer import Buffer
+
+
+class StudyFiles(LocalStore):
+    """A zarr store that replaces files durably and never makes the study's own folders again.
+
+    zarr's own store makes whatever folder a path names: a study that was moved away while it is written would be begun
+    again, empty, at its old place.
+    """
+
+    async def _open(self, **_: Any) -> None:
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"{self.root.name} does not exist")
+        self._is_open = True
+
+    def _ensure_open_sync(self) -> None:
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"{self.root.name} does not exist")
+        self._is_open = True
+
+    async def set(self, key: str, value: Buffer) -> None:
+        """Replace one file."""
+        await asyncio.to_thread(self.set_sync, key, value)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Replace one file: temporary name, fsync, rename."""
+        self._check_writable()
+        array, *inner = key.split("/")[:-1]
+        folder = self.root / array
+        for name in inner:  # folders of chunks; that of the array is there, or the study is not
+            folder = folder / name
+            if not folder.is_dir():
+                folder.mkdir(exist_ok=True)
+                flush(folder.parent)
+        replace_file(self.root / key, bytes(value.as_buffer_like()))
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """The arrays of one study.
+
+    Attributes:
+        folder: The study.
+        group: Its zarr group.
+        meta: Its metadata, with the manifest.
+        blank: What is given for arrays that are known to be damaged, while they are repaired.
+    """
+
+    folder: Path
+    group: zarr.Group
+    meta: dict[str, Any]
+    blank: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, *, write: bool) -> Planes:
+        """The arrays of a study.
+
+        Raises:
+            StoreError: There is no study, or its metadata were changed.
+        """
+        meta = manifest.read_root(folder)
+        try:
+            group = zarr.open_group(StudyFiles(folder, read_only=not write), mode="r+" if write else "r")
+        except OSError:  # moved away since
+            raise StoreError(f"there is no study {folder.name} any more; was it moved?") from None
+        return cls(folder, group, meta)
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """One array.
+
+        Raises:
+            StoreError: It is not there, or its metadata are damaged.
+        """
+        try:
+            if not self._proven(f"{name}/{manifest.ROOT}"):
+                raise KeyError(name)
+            return cast("zarr.Array[Any]", self.group[name])
+        except (KeyError, ValueError, TypeError, OSError, zarr.errors.BaseZarrError) as error:
+            raise StoreError(f"{name} of this study is damaged or lost; {self._remedy}.") from error
+
+    def read(self, name: str) -> NDArray[Any]:
+        """A small array in full.
+
+        Raises:
+            StoreError: Its bytes are not those that were written.
+        """
+        if name in self.blank:
+            return self.blank[name]
+        array = self.array(name)
+        try:
+            if not self._proven(f"{name}/{chunk_of(len(array.shape))}"):
+                raise ValueError(name)
+            return np.asarray(array[...])
+        except (RuntimeError, ValueError, OSError) as error:
+            raise StoreError(f"{name} of this study is damaged; {self._remedy}.") from error
+
+    def _proven(self, file: str) -> bool:
+        return manifest.fault_of(self.folder, self.meta, file) is None
+
+    @property
+    def _remedy(self) -> str:
+        return f"`ctinv repair {self.folder.name}` says what can be done"
+
+
+def chunk_of(ndim: int) -> str:
+    """The one chunk of a small array, below its folder."""
+    return "/".join(["c", *["0"] * ndim])
