@@ -478,6 +478,33 @@ def onnx_pad(folder: Path) -> Path:
     return _onnx(folder, [helper.make_node("Pad", ["x", "p"], ["y"])], [pads])
 
 
+# Studies
+
+
+def study(name: str) -> Callable[[Path], Path]:
+    """The hostile study of this name, see `study_cases`."""
+
+    def make(folder: Path) -> Path:
+        from study_cases import REFUSE, sound
+
+        path = sound(folder / "study.zarr")
+        REFUSE[name](path)
+        return path
+
+    return make
+
+
+STUDIES = {
+    "study_blosc_claim": "a chunk that claims 2 GB",
+    "study_zstd_zeros": "a chunk of 300 MB of zeros",
+    "study_scan_zeros": "the scan's chunk 300 MB of zeros",
+    "study_chunk_shape": "chunks of 10**12",
+    "study_plane": "the scan of 10**10 voxels",
+    "study_region": "a region of 30000 x 30000",
+    "study_rows": "rows 10**12",
+    "study_journal": "journal of 20 GB of nothing",
+    "study_depth": "root 100000 deep",
+}
 BOMBS: dict[str, Bomb] = {
     **{
         make.__name__: Bomb("scan", make)
@@ -521,6 +548,7 @@ BOMBS: dict[str, Bomb] = {
             onnx_pad,
         )
     },
+    **{name: Bomb("study", study(case)) for name, case in STUDIES.items()},
 }
 
 

@@ -37,6 +37,11 @@ class ImageArray:
         self.quantum = self._scale if self.dtype.kind == "i" else 0.0
 
     @property
+    def scale(self) -> float:
+        """HU per unit as stored."""
+        return self._scale
+
+    @property
     def name(self) -> str:
         """Its name in the study."""
         return self._path.name

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ctinv.atomic import replace_file
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
+from ctinv.sampler.guard import MAX_ROWS
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,21 @@ def _parse(line: bytes) -> Record | None:
         tiles = dict(body.get("tiles", {}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return Record(sha256, error_sha256, _certificate(data), tiles)
+    return Record(sha256, error_sha256, _certificate(data), tiles) if _is_certificate(data) else None
+
+
+def _is_certificate(data: Any) -> bool:
+    """Whether a certificate holds values of the right kinds; which are there is seen elsewhere."""
+    kinds: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+    if not isinstance(data, dict):
+        return False
+    for item in fields(Certificate):
+        value = data.get(item.name, 0)
+        kind = str(item.type).removesuffix(" | None")
+        wanted = item.name in data and not (value is None and kind in ("float", "bool"))
+        if wanted and (not isinstance(value, kinds[kind]) or (kind == "int" and isinstance(value, bool))):
+            return False
+    return 0 <= data.get("k", 0) < MAX_ROWS
 
 
 def _certificate(data: dict[str, Any]) -> Certificate:

@@ -15,10 +15,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from ctinv.atomic import PART, replace_file
 from ctinv.errors import InputError, StoreError
+from ctinv.sampler.guard import check_files, check_names, well_formed
 from ctinv.sampler.provenance import Provenance
 
 ROOT = "zarr.json"
@@ -44,8 +46,11 @@ def is_older(meta: Mapping[str, Any]) -> bool:
 def hash_of(path: Path) -> str | None:
     """sha256 of a file, None where there is none."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if not S_ISREG(path.lstat().st_mode):
+            return None
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -98,6 +103,7 @@ def read_root(folder: Path) -> dict[str, Any]:
     """
     if not folder.exists():
         raise StoreError(f"there is no study {folder.name}; expected a folder written by ctinv sample.")
+    check_files(folder)
     try:
         content = (folder / ROOT).read_bytes()
         meta = dict(json.loads(content)["attributes"][ATTRIBUTE])
@@ -108,13 +114,16 @@ def read_root(folder: Path) -> dict[str, Any]:
         ) from None
     if found not in (OLDER, FORMAT):
         raise StoreError(
-            f"{folder.name} has study format {found}, this ctinv reads {OLDER} and {FORMAT}; use a fitting version."
+            f"{folder.name} has study format {str(found)[:20]}, this ctinv reads {OLDER} and {FORMAT}; use one that fits."
         )
     what = _what_changed(content, meta)
     if what is not None:
         raise StoreError(
             f"the metadata of {folder.name} were changed or lost: {what} no longer fits; draw it anew."
         )
+    if not is_older(meta):
+        with well_formed(folder.name):
+            check_names(dict(meta["files"]), folder.name)
     meta.pop("sha256", None)
     return meta
 

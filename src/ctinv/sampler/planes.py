@@ -15,10 +15,11 @@ from zarr.storage import LocalStore
 
 from ctinv.atomic import flush, replace_file
 from ctinv.errors import StoreError
-from ctinv.sampler import manifest
+from ctinv.sampler import guard, manifest
 
 if TYPE_CHECKING:
-    from zarr.core.buffer import Buffer
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
 
 
 class StudyFiles(LocalStore):
@@ -27,6 +28,42 @@ class StudyFiles(LocalStore):
     zarr's own store makes whatever folder a path names: a study that was moved away while it is written would be begun
     again, empty, at its old place.
     """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        self._chunk_bytes: dict[str, int] = {}
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """One file; of a chunk, after its claim was weighed.
+
+        Raises:
+            ValueError: It claims to unpack to something else than its place in the array.
+        """
+        self._weigh(key)
+        return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """As `get_sync`."""
+        await asyncio.to_thread(self._weigh, key)
+        return await super().get(key, prototype, byte_range)
+
+    def _weigh(self, key: str) -> None:
+        name, _, inner = key.partition("/")
+        if inner.startswith("c/"):
+            if name not in self._chunk_bytes:
+                self._chunk_bytes[name] = guard.check_array(self.root, name)
+            guard.check_chunk(self.root / key, self._chunk_bytes[name])
 
     async def _open(self, **_: Any) -> None:
         if not self.root.is_dir():
@@ -80,7 +117,12 @@ class Planes:
         """
         meta = manifest.read_root(folder)
         try:
-            group = zarr.open_group(StudyFiles(folder, read_only=not write), mode="r+" if write else "r")
+            group = zarr.open_group(
+                StudyFiles(folder, read_only=not write),
+                mode="r+" if write else "r",
+                zarr_format=3,
+                use_consolidated=False,
+            )
         except OSError:  # moved away since
             raise StoreError(f"there is no study {folder.name} any more; was it moved?") from None
         return cls(folder, group, meta)
@@ -94,6 +136,7 @@ class Planes:
         try:
             if not self._proven(f"{name}/{manifest.ROOT}"):
                 raise KeyError(name)
+            guard.check_array(self.folder, name)
             return cast("zarr.Array[Any]", self.group[name])
         except (KeyError, ValueError, TypeError, OSError, zarr.errors.BaseZarrError) as error:
             raise StoreError(f"{name} of this study is damaged or lost; {self._remedy}.") from error

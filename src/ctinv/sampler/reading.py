@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
-from ctinv.sampler import layout, manifest
+from ctinv.sampler import guard, layout, manifest
 from ctinv.sampler.batch import Batch, Setting
 from ctinv.sampler.chunks import ImageArray
 from ctinv.sampler.journal import Journal, Record, sha256_of
@@ -55,10 +55,13 @@ class StoreReader:
         self._planes = Planes.open(self.path, write=self._write)
         self._meta = self._planes.meta
         self._journal = Journal(self.path / JOURNAL)
-        self.n = int(self._meta["n"])
-        self.provenance = Provenance.from_json(self._meta["provenance"])
-        self.x_tilde = ImageArray(self._planes, "x_tilde")
-        self.feedback_error = ImageArray(self._planes, "feedback_error")
+        with guard.well_formed(self.path.name):
+            self.n = int(self._meta["n"])
+            self.provenance = Provenance.from_json(self._meta["provenance"])
+            self.x_tilde = ImageArray(self._planes, "x_tilde")
+            self.feedback_error = ImageArray(self._planes, "feedback_error")
+            guard.check_history(self._meta)
+            guard.check_images(self._meta, self.x_tilde, self.feedback_error, self.path.name)
 
     @property
     def _committed(self) -> dict[int, Record]:
@@ -98,7 +101,8 @@ class StoreReader:
     @cached_property
     def setting(self) -> Setting:
         """What all samples share, as stored; the volume's uid is a hash."""
-        return read_setting(self._planes)
+        with guard.well_formed(self.path.name):
+            return read_setting(self._planes)
 
     def refresh(self) -> None:
         """Take in what another process has committed since this study was opened.
@@ -215,7 +219,8 @@ class StoreReader:
                 StoreError
             ):  # damaged, or another run's by now: computed from the samples
                 mean, spread, worst = (self._planes.read(name) for name in layout.MAPS)
-                return mean, spread, worst
+                if np.isfinite(mean).all() and np.isfinite(spread).all():  # a missing chunk reads as NaN
+                    return mean, spread, worst
         if self._maps is None or self._maps_rows != set(self.rows):
             self._maps, self._maps_rows = self._new_maps(), set(self.rows)
             for batch in self.batches():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.errors import StoreError
 from ctinv.sampler.batch import NoiseModel, Setting
+from ctinv.sampler.guard import SCAN
 from ctinv.sampler.planes import Planes
 from ctinv.volume import Acquisition, Box, Volume
 
@@ -72,13 +74,13 @@ def read_setting(planes: Planes) -> Setting:
         StoreError: A plane is damaged.
     """
     data = planes.meta["setting"]
-    window = tuple((float(c), float(w)) for c, w in data["acquisition"]["window"])
+    z, y, x = (int(index) for index in data["offset"])
     volume = Volume(
         hu=_read(planes, "x"),
         affine=np.array(data["affine"], dtype=np.float64),
         uid=f"sha256:{planes.meta['provenance']['series']}",
-        offset=cast("tuple[int, int, int]", tuple(data["offset"])),
-        acquisition=Acquisition(**{**data["acquisition"], "window": window}),
+        offset=(z, y, x),
+        acquisition=_acquisition(data["acquisition"]),
         modality=data.get("modality", "CT"),  # studies from before other modalities say neither
         unit=data.get("unit", "HU"),
     )
@@ -100,7 +102,24 @@ def read_setting(planes: Planes) -> Setting:
 
 
 def _read(planes: Planes, name: str) -> NDArray[np.float32]:
-    return planes.read(name).astype(np.float32, copy=False)
+    """A plane, float32; one that is missing altogether would read as NaN."""
+    values = planes.read(name).astype(np.float32, copy=False)
+    if name in SCAN and name not in planes.blank and not np.isfinite(values).all():
+        raise StoreError(
+            f"{name} of {planes.folder.name} is lost or NaN; `ctinv repair {planes.folder.name}` says what can be done."
+        )
+    return values
+
+
+def _acquisition(data: dict[str, Any]) -> Acquisition:
+    """Raises TypeError or ValueError where a value is of another kind."""
+    window = tuple((float(c), float(w)) for c, w in data["window"])
+    others = {name: value for name, value in data.items() if name != "window" and value is not None}
+    if not all(
+        isinstance(value, str if name == "kernel" else (int, float)) for name, value in others.items()
+    ):
+        raise TypeError("an acquisition of another kind")
+    return Acquisition(**others, window=window)
 
 
 def _read_noise(planes: Planes, data: dict[str, Any] | None) -> NoiseModel | None:

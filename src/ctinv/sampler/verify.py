@@ -20,6 +20,7 @@ from ctinv.errors import StoreError
 from ctinv.sampler import layout, manifest
 from ctinv.sampler.batch import BLOCK
 from ctinv.sampler.chunks import ImageArray, checksum_of
+from ctinv.sampler.guard import check_size, well_formed
 from ctinv.sampler.journal import Journal, Record, sha256_of
 from ctinv.sampler.lock import FILE_NAME
 from ctinv.sampler.manifest import JOURNAL, ROOT
@@ -61,13 +62,14 @@ def find_faults(folder: Path) -> list[Fault]:
     """Everything that is wrong with a study, in the order of its parts; empty if it is sound.
 
     Raises:
-        StoreError: There is no study at all, or one of another version.
+        StoreError: There is no study at all, one of another version, or metadata that fit no study.
     """
     if not (folder / ROOT).exists() and not (folder / JOURNAL).exists():
         manifest.read_root(folder)
     for left in reversed(range(_TRIES)):
         before = manifest.hash_of(folder / ROOT)
-        faults = list(_faults(folder))
+        with well_formed(folder.name):
+            faults = list(_faults(folder))
         if not faults or not left or manifest.hash_of(folder / ROOT) == before:
             break  # else a writer has changed the manifest meanwhile
     return faults
@@ -79,6 +81,7 @@ def _faults(folder: Path) -> Iterator[Fault]:
     except StoreError as error:
         yield Fault("metadata", ROOT, _root_problem(folder, error))
         return
+    check_size(meta, folder.name)
     for file in meta.get("files", {}):
         if problem := manifest.fault_of(folder, meta, file):
             yield Fault(_kind_of(file), file, problem)
