@@ -4,7 +4,9 @@
 #   make demo VIEW=0    the same without a window
 #   make test           environment, install, then linters and every test
 #
-#   make lint           ruff, mypy, import-linter and the plugin manifest
+#   make lint           ruff, mypy, import-linter, bandit and the plugin manifest
+#   make audit          known weaknesses of the locked packages, where the service can be asked
+#   make lock           requirements.lock anew, after a change of the dependencies
 #   make test-core      tests of the core, without Qt
 #   make test-plugin    tests of the plugin, in a virtual screen
 #   make picture        the demo, and its picture and figures into docs/img for the README
@@ -26,7 +28,7 @@ PYTEST := $(BIN)/python -m pytest --cov --cov-report=
 # A file's tests stay together, as they share what is dear; one thread for each process, as most tests are Python.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo picture test lint test-core test-plugin install clean
+.PHONY: demo picture test lint audit lock test-core test-plugin install clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -37,21 +39,23 @@ picture: $(INSTALLED)
 	$(BIN)/ctinv demo --out out/picture --no-view
 	cp out/picture/overview.png out/picture/overview.json docs/img/
 
-test: lint test-core test-plugin
+test: lint audit test-core test-plugin
 	$(BIN)/python -m coverage report --skip-covered --skip-empty
 
 install: $(INSTALLED)
 
-# The manifest is copied on installation, so a change of it needs an installation too. hatchling is there because
-# the wheel test builds without an isolated environment.
-$(INSTALLED): pyproject.toml constraints.txt napari.yaml
+# The manifest is copied on installation, so a change of it needs an installation too. Everything comes from the lock, by
+# hash; torch alone does not, as its build belongs to the machine, and its version is pinned in constraints.txt.
+$(INSTALLED): pyproject.toml constraints.txt requirements.lock napari.yaml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: ctinv needs Python 3.11 or newer; name one with make PYTHON=python3.12 $(MAKECMDGOALS)."; exit 1; }
 	@echo "installing into $(VENV); the first time takes some minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -qq -c constraints.txt torch
-	$(BIN)/python -m pip install -qq -c constraints.txt --group dev 'hatchling>=1.27' -e '.[all,bundle,onnx,train,validate]'
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check -qq
 	touch $(INSTALLED)
 
 lint: $(INSTALLED)
@@ -60,6 +64,15 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari.yaml --imports
+	$(BIN)/bandit -q -c pyproject.toml -r src napari_ctinv scripts
+
+audit: $(INSTALLED)
+	$(BIN)/python scripts/audit.py
+
+lock:
+	$(BIN)/uv pip compile -q pyproject.toml --group dev $(addprefix --extra ,all bundle onnx train validate) \
+		--universal --python-version 3.11 --generate-hashes --constraint constraints.txt \
+		--no-header --no-annotate --no-emit-package torch --output-file requirements.lock
 
 test-core: $(INSTALLED)
 	$(BIN)/python -m coverage erase

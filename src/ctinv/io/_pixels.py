@@ -1,7 +1,7 @@
 """Pixel data to stored values: claims checked against the file first, then one chosen decoder, never GDCM.
 
 GDCM and libraries that trust a header have crashed whole processes on damaged files; every size is checked
-before it is allocated, and the size inside a compressed stream against the header.
+before it is allocated, the size inside a compressed stream against the header, and codecs run in a child process.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
 from ctinv.errors import SeriesError
+from ctinv.io._decode import CodecUnavailable, decode_frame
 from ctinv.io._fields import IMAGE_KEYWORDS, tags_of
 from ctinv.io._files import bare, open_dataset
 from ctinv.io._headers import Header
@@ -28,6 +29,16 @@ MAX_RATIO = 1100
 MAX_RLE_RATIO = 80
 _PLUGINS = ("pyjpegls", "pylibjpeg", "pydicom")
 _RLE = "1.2.840.10008.1.2.5"
+_DECODING = (
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
 _TAGS = tags_of([*IMAGE_KEYWORDS, "PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"])
 
 
@@ -70,14 +81,18 @@ def _decode(dataset: Dataset, header: Header) -> NDArray[Any]:
     syntax: UID = dataset.file_meta.TransferSyntaxUID
     stream = _pixel_bytes(dataset, name)
     plugin = _plugin(syntax, name)
-    _check_stream(stream, header, syntax, name)
+    frame = _checked(stream, header, syntax, name)
     try:
-        pixels, _ = get_decoder(syntax).as_array(
-            dataset, index=header.frame or 0, raw=True, decoding_plugin=plugin
-        )
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # codecs in Rust raise panics that are no Exception
+        if syntax.is_encapsulated:
+            image = {keyword: dataset[keyword].value for keyword in _DECODING if keyword in dataset}
+            pixels = decode_frame(frame, syntax=syntax, plugin=plugin, image=image)
+        else:
+            pixels, _ = get_decoder(syntax).as_array(dataset, index=header.frame or 0, raw=True)
+    except CodecUnavailable:
+        raise SeriesError(
+            f"{name} is compressed, and no child process could be started to decode it; free some memory and try again."
+        ) from None
+    except Exception:
         raise SeriesError(
             f"the pixels of {name} are truncated or damaged and cannot be decoded; export the series again."
         ) from None
@@ -119,8 +134,8 @@ def _plugin(syntax: UID, name: str) -> str:
     )
 
 
-def _check_stream(pixels: bytes, header: Header, syntax: UID, name: str) -> None:
-    """Compare the size of the pixel data and the size inside a compressed stream with the header."""
+def _checked(pixels: bytes, header: Header, syntax: UID, name: str) -> bytes:
+    """The compressed stream of a frame, or all pixel data, after its size was compared with the header."""
     one_frame = header.rows * header.columns * header.bits_allocated // 8
     if not syntax.is_encapsulated:
         if len(pixels) < one_frame * header.frames:
@@ -133,7 +148,7 @@ def _check_stream(pixels: bytes, header: Header, syntax: UID, name: str) -> None
                 f"{name} holds {len(pixels)} bytes of pixels where its header says "
                 f"{one_frame * header.frames}; export it again."
             )
-        return
+        return pixels
     limit = MAX_RLE_RATIO if syntax == _RLE else MAX_RATIO
     try:
         stream = bytes(get_frame(pixels, header.frame or 0, number_of_frames=header.frames))
@@ -152,6 +167,7 @@ def _check_stream(pixels: bytes, header: Header, syntax: UID, name: str) -> None
             f"the compressed pixels of {name} have no end marker: they are truncated; export the series "
             "again."
         )
+    return stream
 
 
 def _stream_size(stream: bytes) -> tuple[int, int] | None:
