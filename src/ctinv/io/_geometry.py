@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +54,9 @@ def stack(headers: list[Header]) -> Stack:
     rows_mm, columns_mm = np.mean([h.pixel_spacing for h in ordered], axis=0)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = step, column * rows_mm, row * columns_mm
     affine[:3, 3] = ordered[0].position
-    numbers = [h.instance_number for h in ordered]
-    if all(n is not None for n in numbers) and set(np.abs(np.diff(np.array(numbers, dtype=np.int64)))) - {1}:
+    numbers = [n for h in ordered if (n := h.instance_number) is not None]
+    # Python's own integers: a header can hold any number of digits.
+    if len(numbers) == len(ordered) and {abs(b - a) for a, b in pairwise(numbers)} - {1}:
         notes.append("instance numbers do not follow the slice order; positions were used")
     return Stack(ordered, affine, tilt, notes)
 
