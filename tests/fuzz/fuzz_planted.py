@@ -19,7 +19,7 @@ class PanicError(BaseException):
 
 
 def _index() -> None:
-    [][0]  # noqa: B018  # the bug
+    [][0]  # the bug
 
 
 def _panic() -> None:
