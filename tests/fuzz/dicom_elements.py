@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, replace
 from random import Random
 
-from mutators import CANARY, LENGTHS
+from mutators import LENGTHS, read_dictionary
 
 _LONG = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR", b"OV", b"SV", b"UV"}
 _VRS = (
@@ -35,24 +35,9 @@ _VRS = (
 _UNDEFINED = 0xFFFFFFFF
 _GROUP_OF_ITEMS = 0xFFFE
 
-_WORDS = (
-    *("", " ", "\0", "nan", "inf", "-inf", "1e400", "1e308", "-1e308", "1e-400", "1e30", "0", "-0", "-1", "1", "2", "0,8"),
-    *("1_0", "+5", "0x10", "1\\2", "1\\2\\3", "1\\0\\0\\0\\1\\0", "\\", "\\" * 40, "9" * 20, "9" * 400, "0.1e", "1.", ".5"),
-    *("CT", "MR", "PT", "LOCALIZER", "ORIGINAL\\PRIMARY\\LOCALIZER", "MONOCHROME1", "RGB", "YBR_FULL", "BQML"),
-    *("HU", "US", CANARY, f"{CANARY}^Ada", "\x1b$B\x1b(B", "ISO_IR 192", "\\ISO 2022 IR 87", "ISO_IR 999", "01", "٣"),
-    *("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.5"),
-    *("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"),
-    *("1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.102", "1.2.3"),
-    *("1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.4"),
-    *("1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.1.3.10", "." * 64),
-)  # fmt: skip
+TOKENS = read_dictionary("dicom")
+_LONG_WORDS = (b"\\" * 40, b"9" * 400, b"1.2" * 40)
 _WHOLE = (0, 1, 2, 3, 7, 8, 9, 11, 12, 15, 16, 17, 31, 32, 40, 64, 255, 256, 4096, 32767, 32768, 65535)
-TOKENS = (
-    *(word.encode() for word in _WORDS if word),
-    *(b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\x0d\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"),
-    *(b"\xe0\x7f\x10\x00OW\0\0", b"\xff\xd8\xff\xf7", b"\xff\x4f\xff\x51", b"\xff\xd9", b"\xff\xff\xff\xff"),
-    *(b"\x28\x00\x10\x00US\x02\x00", b"\x28\x00\x08\x00IS\x02\x00", b"\x28\x00\x53\x10DS\x04\x00", b"SQ\0\0", b"DICM"),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -178,7 +163,7 @@ def _value(rng: Random, one: Element, order: str) -> bytes:
         values = (0.0, -1.0, 1e-30, 1e30, float("nan"), float("inf"))
         return struct.pack(f"{order}{kind}", rng.choice(values)) * rng.choice((1, 1, 0, 2))
     parts = one.value.split(b"\\")
-    word = rng.choice(_WORDS).encode()
+    word = rng.choice((*TOKENS, *_LONG_WORDS, b"", b"\0"))
     if len(parts) > 1 and rng.random() < 0.7:  # one number of several
         parts[rng.randrange(len(parts))] = word
         return b"\\".join(parts)

@@ -29,6 +29,7 @@ def main() -> None:
     os.dup2(2, 1)  # what libraries print is no answer
     faulthandler.enable()
     warnings.simplefilter("error")  # a warning quotes what was read, so it counts as uncaught
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", DeprecationWarning)  # torch's own
     for line in sys.stdin:
         asked = json.loads(line)
         _work(Job(**{**asked, "files": tuple(asked["files"])}), room, answers)
@@ -89,12 +90,12 @@ def _outcome(run: Callable[[bytes], None], data: bytes) -> tuple[str, str]:
             return "unclear", f"{len(text)} characters from {_place(error)}"
         if CANARY in text:
             return "unclear", f"the patient is named from {_place(error)}"
-        return "refused", ""
+        return "refused", text
     except WrongError as error:
         return "wrong", str(error)[:200]
     except BaseException as error:
         outcome = "memory" if _is_memory(error) else "uncaught"
-        return outcome, f"{type(error).__name__} {str(error)[:80]!r} at {_place(error)}"
+        return outcome, f"{type(error).__name__} at {_place(error)}: {str(error)[:80]!r}"
     return "read", ""
 
 

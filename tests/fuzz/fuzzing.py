@@ -268,7 +268,8 @@ class _Worker:
     def last_words(self) -> str:
         """The end of what the process wrote before it died."""
         text = (self._room / "stderr").read_text(errors="replace").strip()
-        return " | ".join(text.splitlines()[:6])[:400]
+        lines = text.splitlines()
+        return " | ".join(lines[:6] if "Fatal" in text else lines[-3:])[-400:]
 
     def stop(self) -> None:
         """End the process."""
@@ -320,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(report.table())
     kinds: dict[tuple[str, str], list[Finding]] = {}
     for finding in report.findings:
-        kinds.setdefault((finding.outcome, finding.detail), []).append(finding)
+        kinds.setdefault((finding.outcome, finding.detail.partition(": ")[0]), []).append(finding)
     for found in kinds.values():
         smallest = min(found, key=lambda finding: len(finding.data))
         print(f"{len(found)} x {smallest}" + (f" -> {keep(smallest)}" if asked.keep else ""))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import math
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
 CANARY = "Zebrafink"
+DICTIONARIES = Path(__file__).parent / "dictionaries"
 LENGTHS = (0, 1, -1, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1)
 _FORMATS = ("<H", "<I", "<Q", ">H", ">I", ">Q")
 _FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-300, 1e-40, 1e30, 1e38, 1e300, math.nan, math.inf, -math.inf)
@@ -17,6 +20,12 @@ _LARGEST = 200_000  # bytes; a larger input only takes longer
 
 Tokens = Sequence[bytes]
 _Step = Callable[[Random, bytearray, Tokens], None]
+
+
+def read_dictionary(name: str) -> tuple[bytes, ...]:
+    """The tokens of a format, from a file as libFuzzer reads it too."""
+    lines = (DICTIONARIES / f"{name}.dict").read_text(encoding="ascii").splitlines()
+    return tuple(ast.literal_eval(f"b{line}") for line in lines if line.startswith('"'))
 
 
 def _at(rng: Random, data: bytearray) -> int:
@@ -185,7 +194,7 @@ def _mutate_node(
         parent[key] = rng.choice((parent[key] + 1, -parent[key], parent[key] * 1e6, parent[key] / 3))
     elif step == "nest":
         value = parent[key]
-        for _ in range(rng.choice((3, 30, 300))):
+        for _ in range(rng.choice((3, 30))):
             value = [value] if rng.random() < 0.5 else {"a": value}
         parent[key] = value
     else:
