@@ -51,9 +51,7 @@ def from_table(cls: type[T], table: dict[str, Any], *, where: str) -> T:
         and name not in values
     ]
     if missing:
-        raise InputError(
-            f"{where[:60]} lacks {', '.join(missing[:4])}; add {'it' if len(missing) == 1 else 'them'}."
-        )
+        raise InputError(f"{where[:60]} lacks {', '.join(missing)}.")
     return cls(**values)
 
 
