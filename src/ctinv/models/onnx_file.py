@@ -123,7 +123,12 @@ def load_onnx(content: bytes, name: str) -> nn.Module:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         line = (str(error).splitlines() or [""])[0]
         raise ModelError(f"{name} is no valid ONNX model ({line[:90]}); export it again.") from error
-    return _network(model.graph, name)
+    try:
+        return _network(model.graph, name)
+    except (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError, AttributeError) as error:
+        raise ModelError(
+            f"{name[:60]} holds a tensor or an attribute that cannot be read; export it again."
+        ) from error  # the checker looks at neither sizes nor all types
 
 
 def _refuse_foreign_parts(model: onnx.ModelProto, name: str) -> None:
