@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -237,9 +238,17 @@ def _slice(
     ds.PixelData = pixels.astype("<i2").tobytes()
     ds["PixelData"].VR = "OW"
     if compress:
-        syntax = next(uid for uid in _COMPRESSED if get_encoder(uid).is_available)
-        ds.compress(syntax, generate_instance_uid=False)
+        _compress(ds)
     return ds
+
+
+def _compress(ds: Dataset) -> None:
+    """Compress with the first coder that can; JPEG-LS fails on a few pixels and on noise that no coder makes smaller."""
+    for syntax in _COMPRESSED:
+        if get_encoder(syntax).is_available:
+            with suppress(RuntimeError):
+                ds.compress(syntax, generate_instance_uid=False)
+                return
 
 
 def _write(ds: Dataset, path: Path) -> None:
