@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass, replace
 from random import Random
 
-from mutators import LENGTHS, read_dictionary
+from mutators import CANARY, LENGTHS, read_dictionary
 
 _LONG = {b"OB", b"OW", b"OF", b"OD", b"OL", b"SQ", b"UN", b"UT", b"UC", b"UR", b"OV", b"SV", b"UV"}
 _VRS = (
@@ -133,12 +133,14 @@ def _mutate_one(rng: Random, elements: list[Element], order: str) -> None:
         elements[at] = replace(one, vr=vr, long=vr in _LONG)
     elif step < 0.88:
         other = rng.choice(elements)
-        elements[at] = replace(one, group=other.group, number=other.number)
+        if CANARY.encode() not in one.value:  # a name in the place of a kernel would rightly be shown
+            elements[at] = replace(one, group=other.group, number=other.number)
     elif step < 0.93:
         other = rng.randrange(len(elements))
         elements[at], elements[other] = elements[other], elements[at]
     elif step < 0.97:
-        elements[at] = one.with_value(rng.choice(elements).value)
+        value = rng.choice(elements).value
+        elements[at] = one.with_value(value if CANARY.encode() not in value else b"")
     else:
         elements[at:at] = _nest(rng, one.vr)
 

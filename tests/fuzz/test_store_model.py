@@ -51,7 +51,8 @@ class StudyMachine(RuleBasedStateMachine):
     Attributes:
         n: Rows asked for, 0 before the study is there.
         rows: Committed rows.
-        damaged: Whether something was damaged and not yet drawn again: rows may be fewer then, never others.
+        ever: Rows that were committed at any time: what a damaged study may still name, though not show.
+        damaged: Whether something was damaged and not yet drawn again.
         spoilt: Chunks that were damaged since; two damages could undo each other.
     """
 
@@ -61,6 +62,7 @@ class StudyMachine(RuleBasedStateMachine):
         self.path = self.room / "study.zarr"
         self.n = 0
         self.rows: set[int] = set()
+        self.ever: set[int] = set()
         self.damaged = False
         self.spoilt: set[Path] = set()
         self.writer: Store | None = None
@@ -121,13 +123,22 @@ class StudyMachine(RuleBasedStateMachine):
         assert self.n == n or ending == "killed"
         here = set(Store.open(self.path).rows)
         assert acknowledged <= here, "what was acknowledged is lost"
-        assert here <= self.rows | acknowledged | flying, "a row is there that nobody wrote"
+        known = self.ever if self.damaged else self.rows
+        assert here <= known | acknowledged | flying, "a row is there that nobody wrote"
         if self.damaged:
-            self.damaged = ending == "killed" or bool(Store.open(self.path).verify())
-            self.spoilt = self.spoilt if self.damaged else set()
+            self._heal()
         else:
             assert self.rows <= here
-        self.rows = here
+        self._hold(here)
+
+    def _hold(self, rows: set[int]) -> None:
+        self.rows, self.ever = rows, self.ever | rows
+
+    def _heal(self) -> None:
+        """After a writer has looked for damage: whether some is left to be drawn again."""
+        self.damaged = bool(Store.open(self.path).verify())
+        if not self.damaged:
+            self.spoilt = set()
 
     @precondition(lambda self: self.writer is None)
     @rule(more=st.integers(0, 3))
@@ -135,7 +146,9 @@ class StudyMachine(RuleBasedStateMachine):
         self.n = min(self.n + more, MOST)
         self.writer = create(self.path, self.n)
         if self.damaged:
-            self.rows, self.damaged, self.spoilt = set(self.writer.rows), False, set()
+            assert set(self.writer.rows) <= self.ever
+            self._hold(set(self.writer.rows))
+            self._heal()
         assert self.writer.missing() == sorted(set(range(self.n)) - self.rows)
 
     @precondition(lambda self: self.writer is not None)
@@ -144,7 +157,9 @@ class StudyMachine(RuleBasedStateMachine):
         assert self.writer is not None
         for rows in self._order(data, self.writer.missing())[:2]:
             self.writer.append(make_batch(rows, SETTING))
-            self.rows |= set(rows)
+            self._hold(self.rows | set(rows))
+            if self.damaged:
+                self._heal()
 
     @precondition(lambda self: self.writer is not None and self.rows)
     @rule(data=st.data())
@@ -202,7 +217,9 @@ class StudyMachine(RuleBasedStateMachine):
             file.write_bytes(content[:at] if way == "truncate" else content)
         self.damaged, self.reader = True, None
         block = int(file.relative_to(chunks).parts[0])
-        if any(k // 25 == block for k in self.rows):  # an open block may hold rows that were never committed
+        if any(
+            k // 25 == block for k in Store.open(self.path).rows
+        ):  # an open block may hold rows that were never committed
             assert Store.open(self.path).verify(), "verify finds nothing"
 
     @precondition(lambda self: self.writer is None and self.rows)
@@ -218,10 +235,8 @@ class StudyMachine(RuleBasedStateMachine):
         if not self.n:
             return
         store = Store.open(self.path)
-        if self.damaged:
-            assert set(store.rows) <= self.rows
-            self.rows = set(store.rows)
-        assert store.rows == tuple(sorted(self.rows))
+        assert set(store.rows) <= self.ever
+        assert self.damaged or store.rows == tuple(sorted(self.rows))
         bad = bool(store.verify())
         assert self.damaged or not bad
         unread = 0
