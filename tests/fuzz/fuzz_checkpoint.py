@@ -53,8 +53,8 @@ def state_of(turns: list[Turn]) -> str:
     for turn in turns:
         for key, value in turn.module.state_dict().items():
             digest.update(key.encode() + value.numpy().tobytes())
-        for index, slots in turn.optimizer.state_dict()["state"].items():
-            for key, value in slots.items():
+        for index, slots in sorted(turn.optimizer.state_dict()["state"].items()):
+            for key, value in sorted(slots.items()):
                 digest.update(f"{index} {key}".encode() + torch.as_tensor(value).numpy().tobytes())
     return digest.hexdigest()
 

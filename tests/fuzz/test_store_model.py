@@ -219,7 +219,7 @@ class StudyMachine(RuleBasedStateMachine):
         block = int(file.relative_to(chunks).parts[0])
         if any(
             k // 25 == block for k in Store.open(self.path).rows
-        ):  # an open block may hold rows that were never committed
+        ):  # other rows count for nothing
             assert Store.open(self.path).verify(), "verify finds nothing"
 
     @precondition(lambda self: self.writer is None and self.rows)
