@@ -44,8 +44,7 @@ class Entry:
 
     def belongs_to(self, weights_sha256: Mapping[str, str]) -> bool:
         """Whether it was trained for a denoiser with these weights."""
-        mine = self.about.get("denoiser_sha256")
-        return isinstance(mine, Mapping) and bool(set(mine.values()) & set(weights_sha256.values()))
+        return bool(set(self.about["denoiser_sha256"].values()) & set(weights_sha256.values()))
 
 
 def is_generator(source: Path) -> bool:
@@ -97,17 +96,44 @@ def read_entry(folder: Path) -> Entry:
         raise ModelError(
             f"{folder.name} is no bundle of a generator; name a folder that `ctinv train generator` wrote."
         )
-    if about.get("kind") not in KINDS or not isinstance(about.get("taps"), dict) or not about["taps"]:
+    if not _says_all(about):
         raise ModelError(
-            f"metadata.json of {folder.name} names no known kind or no tap; get the bundle again."
+            f"metadata.json of {folder.name[:60]} names no known kind, no tap or no hashes; get the bundle again."
         )
     here = importlib.metadata.version("FrEIA")
-    if about.get("freia") != here:
+    if about["freia"] != here:
         raise ModelError(
-            f"{folder.name} was trained with FrEIA {about.get('freia')}, here is {here}, which computes "
+            f"{folder.name[:60]} was trained with FrEIA {about['freia'][:12]}, here is {here}, which computes "
             "another function from the same weights; install that version."
         )
     return Entry(folder, about)
+
+
+def _says_all(about: Mapping[str, Any]) -> bool:
+    """Whether the block says what is read of it here and in `trained`, each in its type."""
+    texts = all(isinstance(about.get(key), str) for key in ("name", "kind", "denoiser", "freia"))
+    hashes = all(_is_texts(about.get(key)) for key in ("denoiser_sha256", "weights_sha256"))
+    taps = about.get("taps")
+    return (
+        texts
+        and about["kind"] in KINDS
+        and hashes
+        and isinstance(taps, dict)
+        and bool(taps)
+        and all(_is_tap(tap) for tap in taps.values())
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(part, str) for part in value.values())
+
+
+def _is_tap(tap: Any) -> bool:
+    """Its last figures, and for each part it has a definition and a file."""
+    if not isinstance(tap, dict) or not isinstance(tap.get("figures"), dict) or not tap["figures"]:
+        return False
+    parts = [part for role in ("autoencoder", "flow") if (part := tap.get(role)) is not None]
+    return all(_is_texts(part) and {"definition", "file"} <= part.keys() for part in parts)
 
 
 def entries_for(weights_sha256: Mapping[str, str], tap: str) -> dict[str, Entry]:

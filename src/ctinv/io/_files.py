@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from errno import ELOOP, ENOENT
-from io import BytesIO
+from io import BufferedReader, BytesIO, FileIO
 from pathlib import Path
 from stat import S_ISREG
 from struct import unpack_from
@@ -117,16 +117,31 @@ def open_dataset(path: Path, tags: list[int], *, pixels: bool) -> Dataset:
         raise NotDicom
     meta, end = _file_meta(head) if preamble else ({}, 0)
     syntax = meta.get(0x10, b"").rstrip(b"\0 ").decode("ascii", "replace")
-    source: Path | BytesIO = path
-    if syntax == DeflatedExplicitVRLittleEndian:
-        source = BytesIO(head[:132] + _inflate(path, end))
-    with path.open("rb") if isinstance(source, Path) else BytesIO(source.getbuffer()) as stream:
-        _check_items(path, stream)
-    dataset = dcmread(source, stop_before_pixels=not pixels, specific_tags=[*tags], force=not preamble)
+    deflated = syntax == DeflatedExplicitVRLittleEndian
+    with BytesIO(head[:132] + _inflate(path, end)) if deflated else _Bounded(path) as source:
+        _check_items(path, source)
+        source.seek(0)
+        dataset = dcmread(source, stop_before_pixels=not pixels, specific_tags=[*tags], force=not preamble)
     if not getattr(dataset, "file_meta", None) or "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = _guess_syntax(dataset)
+    if not isinstance(dataset.file_meta.TransferSyntaxUID, UID):
+        raise ValueError("the transfer syntax is not one UID")
     return dataset
+
+
+class _Bounded(BufferedReader):
+    """A file of which no more is asked than is left: Python sets aside what is asked, a damaged length asks for 4 GB."""
+
+    def __init__(self, path: Path) -> None:
+        raw = FileIO(path)
+        super().__init__(raw)
+        self._end = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes, all that are left where no size is given."""
+        left = max(0, self._end - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def media_class(path: Path) -> str:

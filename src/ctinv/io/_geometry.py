@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def stack(headers: list[Header]) -> Stack:
     refuse_interleaved(ordered)
     _check_corners(ordered, affine, notes)
     numbers = [h.instance_number for h in ordered if h.instance_number is not None]
-    if len(numbers) == len(ordered) and set(np.abs(np.diff(np.array(numbers, dtype=np.int64)))) - {1}:
+    # Python's own integers: a header can hold any number of digits.
+    if len(numbers) == len(ordered) and {abs(b - a) for a, b in pairwise(numbers)} - {1}:
         notes.append("instance numbers do not follow the slice order; positions were used")
     return Stack(ordered, affine, _tilt(affine[:3, 0], normal), notes)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -224,8 +225,12 @@ def _slice(
 
 
 def _compress(ds: Dataset) -> None:
-    syntax = next(uid for uid in _COMPRESSED if get_encoder(uid).is_available)
-    ds.compress(syntax, generate_instance_uid=False)
+    """Compress with the first coder that can; JPEG-LS fails on a few pixels and on noise that no coder makes smaller."""
+    for syntax in _COMPRESSED:
+        if get_encoder(syntax).is_available:
+            with suppress(RuntimeError):
+                ds.compress(syntax, generate_instance_uid=False)
+                return
 
 
 def _write(ds: Dataset, path: Path) -> None:

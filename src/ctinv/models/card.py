@@ -112,12 +112,12 @@ def parse_card(said: Mapping[str, Any]) -> Card:
     unknown = sorted(said.keys() - _KEYS)
     if unknown:
         raise ModelError(
-            f"the card has the unknown key {unknown[0][:40]!r}; it may have {', '.join(sorted(_KEYS))}."
+            f"the card has the unknown key {unknown[0][:16]!r}; it may have {', '.join(sorted(_KEYS))}."
         )
     multiple = _get(
         said, "multiple", lambda v: _is_whole(v) and 1 <= v <= 256, "a whole number from 1 to 256", None
     )
-    padding = _get(said, "padding", lambda v: v in _PADDINGS, "'edge' or 'reflect'", "edge")
+    padding = _get(said, "padding", lambda v: _is_text(v) and v in _PADDINGS, "'edge' or 'reflect'", "edge")
     return Card(
         network=_get(said, "network", _is_text, "the name of a class", None),
         arguments=_arguments(said.get("arguments", {})),

@@ -15,6 +15,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -84,23 +85,21 @@ def read_pickled(content: bytes, name: str) -> Any:
             f"{name[:40]} names {named[:45]!r}, which would have to run; nothing was run",
             ". Save the state_dict() alone",
         ) from error
+    except MemoryError as error:
+        raise ModelError(
+            f"{name[:60]} asks for more memory than there is; it is damaged, or free some memory and try again."
+        ) from error
     except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-        AttributeError,
-        LookupError,
-    ) as error:
+        Exception
+    ) as error:  # what torch raises on damaged pickles has no common base, AssertionError included
         raise ModelError(f"{name} is damaged or no file of weights; get it again.") from error
 
 
 def _first_global(content: bytes) -> str | None:
     """The first thing a bare pickle of a newer protocol would call, read off its opcodes without running them."""
     texts: list[str] = []
-    try:
+    with warnings.catch_warnings(), suppress(Exception):  # the bytes may be no pickle at all
+        warnings.simplefilter("ignore")
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name == "GLOBAL":
                 return str(argument).replace(" ", ".")
@@ -108,8 +107,6 @@ def _first_global(content: bytes) -> str | None:
                 return ".".join(texts[-2:])
             if isinstance(argument, str):
                 texts.append(argument)
-    except ValueError:
-        return None
     return None
 
 

@@ -173,4 +173,7 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_rounded(item) for item in value]
-    return float(f"{value:.{_KEY_DIGITS - 1}e}") + 0.0 if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    rounded = float(f"{value:.{_KEY_DIGITS - 1}e}") + 0.0
+    return rounded if math.isfinite(rounded) else value  # the largest numbers round up to infinity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -21,9 +22,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no TOML, no UTF-8, brackets without end
         raise InputError(
-            f"expected {path.name} to be a readable TOML file with the settings of a training."
+            f"expected {path.name[:60]} to be a readable TOML file with the settings of a training."
         ) from error
 
 
@@ -38,7 +39,9 @@ def from_table(cls: type[T], table: dict[str, Any], *, where: str) -> T:
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in fields:
-            raise InputError(f"{where} has the unknown key {key!r}; known are {', '.join(fields)}.")
+            near = get_close_matches(key, fields, n=1, cutoff=0.0)
+            known = f"the nearest known one is {near[0]!r}" if near else "there is none to set"
+            raise InputError(f"{where[:60]} has the unknown key {key[:40]!r}; {known}.")
         values[key] = _checked(key, value, hints[key], where)
     missing = [
         name
@@ -48,12 +51,12 @@ def from_table(cls: type[T], table: dict[str, Any], *, where: str) -> T:
         and name not in values
     ]
     if missing:
-        raise InputError(f"{where} lacks {', '.join(missing)}.")
+        raise InputError(f"{where[:60]} lacks {', '.join(missing)}.")
     return cls(**values)
 
 
 _KINDS: dict[Any, tuple[str, tuple[type, ...]]] = {
-    float: ("a number", (int, float)),
+    float: ("a finite number", (int, float)),
     int: ("a whole number", (int,)),
     str: ("a text", (str,)),
     bool: ("true or false", (bool,)),
@@ -65,9 +68,9 @@ def _checked(key: str, value: Any, kind: Any, where: str) -> Any:
     """The value as its field wants it; ``true`` is no number here, and a whole number is a float where one is wanted."""
     if kind in _KINDS:
         words, types = _KINDS[kind]
-        if kind is float and type(value) in types:
+        if kind is float and _is_number(value):
             return float(value)
-        if isinstance(value, types) and (kind is bool or not isinstance(value, bool)):
+        if kind is not float and isinstance(value, types) and (kind is bool or not isinstance(value, bool)):
             return value
     elif kind == tuple[str, ...]:
         words = "a list of texts"
@@ -75,15 +78,20 @@ def _checked(key: str, value: Any, kind: Any, where: str) -> Any:
             return tuple(value)
     elif kind == tuple[float, float]:
         words = "a list of two numbers"
-        if isinstance(value, list) and len(value) == 2 and all(type(part) in (int, float) for part in value):
+        if isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)):
             return (float(value[0]), float(value[1]))
     elif kind == float | str | None:
         words = "a number or a text"
-        if type(value) in (int, float, str):
+        if isinstance(value, str) or _is_number(value):
             return value
     else:
         raise TypeError(f"no rule for a setting of type {kind}")
-    raise InputError(f"{where}: {key} must be {words}, got {value!r}.")
+    raise InputError(f"{where[:60]}: {key} must be {words}, got {str(value)[:40]!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    """A finite number; TOML knows others."""
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def to_table(settings: Any) -> dict[str, Any]:
