@@ -120,7 +120,8 @@ def _fuzz(name: str, options: list[str]) -> int:
 
         one: Target = target(name)
     seeds = one.seeds()
-    room = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    memory = "/dev/shm"  # nosec B108  # mkdtemp makes a private folder there
+    room = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
     run = one.prepare(room)
     corpus = next((Path(option) for option in options if not option.startswith("-")), None)
     if corpus is not None and "-merge=1" not in options:
@@ -150,7 +151,7 @@ def _mutator(one: object, seeds: list[bytes]) -> Callable[[bytes, int, int], byt
     import atheris
 
     def mutate(data: bytes, longest: int, seed: int) -> bytes:
-        rng = Random(seed)
+        rng = Random(seed)  # nosec B311  # to be repeated, not to be secret
         if rng.random() < 0.5:
             return bytes(atheris.Mutate(data, longest))
         try:

@@ -7,7 +7,7 @@ people to read and no protection: what is allowed is decided by `ctinv.models.we
 from __future__ import annotations
 
 import io
-import pickletools
+import pickletools  # nosec B403  # reads opcodes, runs none
 import zipfile
 import zlib
 from collections.abc import Iterator
