@@ -217,9 +217,7 @@ class StudyMachine(RuleBasedStateMachine):
             file.write_bytes(content[:at] if way == "truncate" else content)
         self.damaged, self.reader = True, None
         block = int(file.relative_to(chunks).parts[0])
-        if any(
-            k // 25 == block for k in Store.open(self.path).rows
-        ):  # other rows count for nothing
+        if any(k // 25 == block for k in Store.open(self.path).rows):  # other rows count for nothing
             assert Store.open(self.path).verify(), "verify finds nothing"
 
     @precondition(lambda self: self.writer is None and self.rows)
