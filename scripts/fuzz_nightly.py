@@ -124,7 +124,7 @@ def _fuzz(name: str, options: list[str]) -> int:
     room = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
     run = one.prepare(room)
     corpus = next((Path(option) for option in options if not option.startswith("-")), None)
-    if corpus is not None and "-merge=1" not in options:
+    if corpus is not None and corpus.is_dir() and "-merge=1" not in options:
         for index, seed in enumerate(seeds):
             (corpus / f"seed-{index}").write_bytes(seed)
     atheris.Setup(

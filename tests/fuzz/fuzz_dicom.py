@@ -38,7 +38,7 @@ def check_volume(volume: Volume) -> None:
         raise WrongError("a voxel is not finite")
     if not np.isfinite(volume.affine).all() or abs(np.linalg.det(volume.affine)) < 1e-12:
         raise WrongError("the affine is not finite or not invertible")
-    if min(volume.spacing) < 1e-4 or max(volume.spacing) > 1e4 or np.abs(volume.affine[:3, 3]).max() > 1e7:
+    if min(volume.spacing) < 1e-5 or max(volume.spacing) > 1e4 or np.abs(volume.affine[:3, 3]).max() > 1e7:
         raise WrongError("the geometry is no patient's")
     if volume.hu.size > _BOUND:
         raise WrongError(f"{volume.hu.size} voxels out of a small file")

@@ -24,7 +24,7 @@ COUNTS = {
     **{"config/card_toml": 300, "config/card_json": 350, "config/training": 400},
     **{"config/generator_metadata": 200, "config/generator_inference": 100},
     **{"model/safetensors": 600, "model/pt_archive": 500, "model/pt_legacy": 500, "model/onnx": 700},
-    **{"model/torchscript": 150, "model/torchscript_trusted": 50},
+    "model/torchscript": 200,
     **{"checkpoint/file": 1000, "study/files": 1500},
 }
 WORKERS = 2

@@ -221,9 +221,8 @@ def test_a_checkpoint_keeps_every_bit(
     assert bits(other.state) == bits(ema.state)
     slots = [turns[0].optimizer.state_dict() for turns in (saved, fresh)]
     assert len({json.dumps(one["param_groups"]) for one in slots}) == 1  # a pair comes back as a list
-    assert [bits(one) for one in slots[0]["state"].values()] == [
-        bits(one) for one in slots[1]["state"].values()
-    ]
+    first, second = ({index: bits(one) for index, one in each["state"].items()} for each in slots)
+    assert first == second
 
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False, width=64)

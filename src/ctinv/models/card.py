@@ -17,7 +17,6 @@ Every way of writing a convention comes down to two numbers: the network sees ``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ from typing import Any
 
 from ctinv.errors import ModelError
 from ctinv.models.files import inside, read_object
-from ctinv.models.found import NAME, SLICES
+from ctinv.models.found import NAME, SLICES, SMALLEST_STD, is_number
 from ctinv.models.literals import Definition
 
 _SUFFIXES = (".card.toml", ".card.json")
@@ -175,8 +174,10 @@ def _convention(said: Mapping[str, Any]) -> Convention | None:
     if not ways:
         return None
     if ways == ["mean_hu", "std_hu"]:
-        mean = _get(said, "mean_hu", _is_number, "a number of HU", None)
-        std = _get(said, "std_hu", lambda v: _is_number(v) and v > 0, "a positive number of HU", None)
+        mean = _get(said, "mean_hu", is_number, "a number of HU", None)
+        std = _get(
+            said, "std_hu", lambda v: is_number(v) and v >= SMALLEST_STD, "a positive number of HU", None
+        )
         return Convention(float(mean), float(std), f"(HU − ({mean:g})) / {std:g}, as the card says")
     if ways == ["range_hu"]:
         window = _pair(said, "range_hu")
@@ -184,7 +185,7 @@ def _convention(said: Mapping[str, Any]) -> Convention | None:
         low, high = window
         return Convention(low, high - low, f"{low:g} to {high:g} HU as 0 to 1, as the card says")
     if ways == ["offset_hu"]:
-        offset = _get(said, "offset_hu", _is_number, "a number of HU", None)
+        offset = _get(said, "offset_hu", is_number, "a number of HU", None)
         return Convention(-float(offset), 1.0, f"HU + {offset:g}, as the card says")
     raise ModelError(
         f"the card says {' and '.join(ways)}; say mean_hu and std_hu, or range_hu, or offset_hu."
@@ -194,10 +195,6 @@ def _convention(said: Mapping[str, Any]) -> Convention | None:
 def _pair(said: Mapping[str, Any], key: str) -> tuple[float, float] | None:
     pair = _get(said, key, _is_window, "two rising numbers of HU", None)
     return None if pair is None else (float(pair[0]), float(pair[1]))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_whole(value: Any) -> bool:
@@ -212,8 +209,8 @@ def _is_window(value: Any) -> bool:
     return (
         isinstance(value, list | tuple)
         and len(value) == 2
-        and all(map(_is_number, value))
-        and value[0] < value[1]
+        and all(map(is_number, value))
+        and value[1] - value[0] >= SMALLEST_STD
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 NO_NAME = "network"
 SLICES = (1, 3, 5, 7)  # neighbouring slices that a network may see
+LARGEST, SMALLEST_STD = 1e9, 1e-9
+"""Bounds of a convention's numbers, in the unit of the images: beyond them a float32 image overflows."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class FoundNetwork:
     slices: int = 1
     unit: str = "HU"
     notes: tuple[str, ...] = ()
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from a file is a number that an image can be shifted or scaled by."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def short_name(text: str) -> str:

@@ -9,7 +9,6 @@ imported.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from torch import nn
 from ctinv.errors import ModelError
 from ctinv.models.build import build, our_name
 from ctinv.models.files import MAX_TEXT_BYTES, inside, sha256
-from ctinv.models.found import NAME, SLICES, FoundNetwork
+from ctinv.models.found import NAME, SLICES, SMALLEST_STD, FoundNetwork, is_number
 from ctinv.models.literals import Definition
 from ctinv.models.shipped import INFERENCE, PICKLED, WEIGHTS, read_config
 from ctinv.models.weights import fill, read_safetensors
@@ -112,13 +111,8 @@ def _name(about: Mapping[str, Any]) -> str:
 
 
 def _number(about: Mapping[str, Any], key: str, *, positive: bool = False) -> float:
-    value = about.get(key)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or (positive and value <= 0)
-    ):
+    value: Any = about.get(key)
+    if not is_number(value) or (positive and value < SMALLEST_STD):
         raise ModelError(
             f"{key} in metadata.json must be a {'positive' if positive else 'finite'} number of HU."
         )

@@ -102,12 +102,17 @@ def _first_global(content: bytes) -> str | None:
         warnings.simplefilter("ignore")
         for opcode, argument, _ in pickletools.genops(content):
             if opcode.name == "GLOBAL":
-                return str(argument).replace(" ", ".")
+                return _if_a_name(str(argument).replace(" ", "."))
             if opcode.name == "STACK_GLOBAL" and len(texts) > 1:
-                return ".".join(texts[-2:])
+                return _if_a_name(".".join(texts[-2:]))
             if isinstance(argument, str):
                 texts.append(argument)
     return None
+
+
+def _if_a_name(text: str) -> str | None:
+    """A text that can be shown as what would be called; damaged bytes give any."""
+    return text if re.fullmatch(r"[\w.]+", text) else None
 
 
 def is_torchscript(content: bytes) -> bool:
