@@ -152,8 +152,9 @@ def _refuse_foreign_parts(model: onnx.ModelProto, name: str) -> None:
         if node.domain not in _STANDARD or node.op_type not in {*OPERATIONS, "Constant"}
     }
     if unknown:
+        named = re.sub(r"[^\w., ]", "?", ", ".join(sorted(unknown)))  # a damaged file names anything
         raise ModelError(
-            f"{name} uses the ONNX operation {', '.join(sorted(unknown))[:60]}, which is not supported; export it without."
+            f"{name} uses the ONNX operation {named[:60]}, which is not supported; export it without."
         )
     size = 0
     for tensor in tensors:
