@@ -126,20 +126,25 @@ def load_checkpoint(
     header, tensors = found
     _refuse_other(path, header["config"], config)
     for turn in turns:
-        slots: dict[int, dict[str, Any]] = {}
-        values = _part(header["scalars"], f"{turn.name}.") | _part(tensors, f"optimizer.{turn.name}.")
-        for name, value in values.items():
-            index, slot = name.split(".", 1)
-            slots.setdefault(int(index), {})[slot] = value
         try:
             turn.module.load_state_dict(_part(tensors, f"module.{turn.name}."))
-            turn.optimizer.load_state_dict({"state": slots, "param_groups": header["groups"][turn.name]})
-        except (RuntimeError, ValueError, KeyError) as error:
+            turn.optimizer.load_state_dict(_optimizer_state(turn, header, tensors))
+        except (RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(f"{path.name} belongs to another network; use another output folder.") from error
     if ema is not None:
         device = next(iter(ema.state.values())).device
         ema.state = {name: value.to(device) for name, value in _part(tensors, "ema.").items()}
     return Checkpoint(int(header["step"]), header["notes"], _part(tensors, "best."), warning)
+
+
+def _optimizer_state(turn: Turn, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """What an optimiser's ``state_dict`` gave."""
+    slots: dict[int, dict[str, Any]] = {}
+    values = _part(header["scalars"], f"{turn.name}.") | _part(tensors, f"optimizer.{turn.name}.")
+    for name, value in values.items():
+        index, slot = name.split(".", 1)
+        slots.setdefault(int(index), {})[slot] = value
+    return {"state": slots, "param_groups": header["groups"][turn.name]}
 
 
 def all_finite(tensors: Mapping[str, Tensor]) -> bool:
@@ -184,9 +189,16 @@ def _read(path: Path, other: Path) -> _Parts | None:
             return None
         length = int.from_bytes(content[:8], "little")
         header: dict[str, Any] = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["ctinv"])
-        return header, load(content)
-    except (SafetensorError, OSError, KeyError, ValueError):
+        return (header, load(content)) if _is_header(header) else None
+    except (SafetensorError, OSError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_header(header: Any) -> bool:
+    """Whether a header says all that is read of it, each in its type."""
+    if not isinstance(header, dict) or type(header.get("step")) is not int or header["step"] < 0:
+        return False
+    return all(isinstance(header.get(key), dict) for key in ("config", "notes", "groups", "scalars"))
 
 
 def first_difference(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
