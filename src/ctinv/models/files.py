@@ -13,6 +13,7 @@ from typing import Any
 
 from ctinv.errors import ModelError
 
+_SENTENCE = 200  # characters of a refusal
 MAX_TEXT_BYTES = 1_000_000
 MAX_WEIGHT_BYTES = 2_000_000_000
 _MERGE = "tag:yaml.org,2002:merge"
@@ -103,7 +104,9 @@ def naming(name: str) -> Iterator[None]:
     except ModelError as error:
         if name[:30] in str(error):
             raise
-        raise ModelError(f"{name[:30]}: {error}") from error
+        room = _SENTENCE - 2 - len(str(error))  # the name gives way, the remedy at the end does not
+        shown = f"{name[: min(30, room)]}: " if room >= 8 else ""
+        raise ModelError(f"{shown}{error}") from error
 
 
 def inside(folder: Path, inner: str | Path) -> Path:
