@@ -229,7 +229,7 @@ def _parse(line: bytes) -> Record | None:
             return None
         data = body["certificate"]
         sha256, error_sha256 = str(body["sha256"]), str(body["error_sha256"])
-        tiles = dict(body.get("tiles", {}))
+        tiles = {str(name): [str(part) for part in parts] for name, parts in body.get("tiles", {}).items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return Record(sha256, error_sha256, _certificate(data), tiles) if _is_certificate(data) else None
@@ -258,5 +258,20 @@ def _certificate(data: dict[str, Any]) -> Certificate:
         )
     figures = {name for name, item in known.items() if item.type == "float"}
     given: dict[str, Any] = {name: value for name, value in data.items() if name in known}
+    for name, value in given.items():
+        if type(value) not in _TYPES[str(known[name].type)]:
+            raise TypeError(f"{name} is no {known[name].type}")
+    if min(given["k"], given["steps"], given.get("passes", 0)) < 0:
+        raise ValueError("a count below 0")
     unmeasured = {name: math.nan for name, value in given.items() if value is None and name in figures}
     return Certificate(**{**given, **unmeasured})
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "float": (float, int, type(None)),
+    "int": (int,),
+    "str": (str,),
+    "bool": (bool,),
+    "bool | None": (bool, type(None)),
+}
+"""What JSON holds for each type of a certificate's fields; null for what was not measured."""

@@ -20,6 +20,7 @@ from typing import Any
 
 from ctinv.atomic import PART, replace_file
 from ctinv.errors import InputError, StoreError
+from ctinv.sampler.form import is_well_formed
 from ctinv.sampler.guard import check_files, check_names, well_formed
 from ctinv.sampler.provenance import Provenance
 
@@ -124,6 +125,10 @@ def read_root(folder: Path) -> dict[str, Any]:
     if not is_older(meta):
         with well_formed(folder.name):
             check_names(dict(meta["files"]), folder.name)
+    if not is_well_formed(meta):
+        raise StoreError(
+            f"the metadata of {folder.name} are not those of a study that ctinv wrote; draw it anew."
+        )
     meta.pop("sha256", None)
     return meta
 
