@@ -145,11 +145,7 @@ class Volume:
             raise InputError(f"a volume needs a non-empty (Z, Y, X) array, got shape {self.hu.shape}.")
         if self.hu.dtype != np.float32:
             raise InputError(f"a volume holds its values as float32, got {self.hu.dtype}; convert it first.")
-        if (
-            self.affine.shape != (4, 4)
-            or not np.isfinite(self.affine).all()
-            or abs(np.linalg.det(self.affine)) < 1e-12
-        ):
+        if not _is_affine(self.affine):
             raise InputError("a volume needs a finite, invertible 4 x 4 affine from index to mm.")
 
     @property
@@ -201,6 +197,13 @@ class Volume:
         voxels = np.ascontiguousarray(hu, dtype=np.float32)
         digest = hashlib.sha256(self.uid.encode() + voxels.tobytes()).hexdigest()
         return replace(self, hu=voxels, uid=f"sha256:{digest}")
+
+
+def _is_affine(affine: NDArray[np.float64]) -> bool:
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        return False
+    with np.errstate(over="ignore"):  # numbers that no patient has
+        return bool(1e-12 <= abs(np.linalg.det(affine)) < np.inf)
 
 
 def check_modality(modality: str) -> None:

@@ -31,8 +31,8 @@ class ImageArray:
         self._may_lack = (
             name == "feedback_error"
         )  # a sample of the target domain is not fed back: NaN in every voxel
-        self._scale = float(self._array.attrs["scale"])  # type: ignore[arg-type]
-        self.grid = float(self._array.attrs.get("quantum", 0.0))  # type: ignore[arg-type]
+        self._scale = _stated(self._array, "scale", self._study)
+        self.grid = _stated(self._array, "quantum", self._study, default=0.0)
         self._unit = str(self._array.attrs.get("unit", "HU"))
         self.quantum = self._scale if self.dtype.kind == "i" else 0.0
 
@@ -190,6 +190,14 @@ class ImageArray:
 def checksum_of(tile: NDArray[Any]) -> str:
     """CRC-32 of one part of a stored image."""
     return f"{zlib.crc32(np.ascontiguousarray(tile).tobytes()):08x}"
+
+
+def _stated(array: Any, name: str, study: str, default: float = math.nan) -> float:
+    """A finite number among the attributes of an array."""
+    value = array.attrs.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise StoreError(f"{array.basename} of {study} states no {name}; its metadata are damaged.")
+    return float(value)
 
 
 def _limit(dtype: np.dtype[Any]) -> float:

@@ -16,12 +16,20 @@ from ctinv.volume import MODALITIES, Acquisition, Box
 
 MOST_ROWS = 10_000_000
 _MOST_VOXELS = 2**28  # of one plane
+_WRITTEN = {"n", "provenance", "runs", "setting", "seconds", "maps"}
+_SINCE = {"journal", "files"}
+_IN_SETTING = {"dtype", "region", "slices", "modality", "unit", "noise"}
 _OF_ACQUISITION = {item.name for item in fields(Acquisition)}
 
 
-def is_well_formed(meta: Mapping[str, Any]) -> bool:
-    """Whether the metadata of a study, of any format, can be read."""
-    n = meta.get("n")
+def is_well_formed(meta: Mapping[str, Any], *, older: bool) -> bool:
+    """Whether the metadata of a study can be read; an `older` one says less."""
+    wanted = _WRITTEN if older else _WRITTEN | _SINCE
+    if not wanted <= meta.keys() or not isinstance(meta["setting"], dict):
+        return False
+    if not older and not meta["setting"].keys() >= _IN_SETTING:
+        return False
+    n = meta["n"]
     return (
         _is_whole(n, 1, MOST_ROWS)
         and _is_numbers(meta.get("seconds"))

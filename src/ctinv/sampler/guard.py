@@ -174,14 +174,6 @@ def check_chunk(path: Path, wanted: int) -> None:
         raise ValueError(f"{path.name} does not unpack to what its array wants")
 
 
-def check_history(meta: Mapping[str, Any]) -> None:
-    """Raise ValueError, TypeError or AttributeError unless times are numbers by name and runs are mappings."""
-    if not all(math.isfinite(float(value)) for value in meta["seconds"].values()):
-        raise ValueError("a time that is no number")
-    if not all(isinstance(run, dict) for run in meta["runs"]):
-        raise TypeError("a run of another kind")
-
-
 def check_size(meta: Mapping[str, Any], study: str) -> list[tuple[int, int]]:
     """The shapes of samples and of their feed-back errors.
 

@@ -21,7 +21,7 @@ from typing import Any
 from ctinv.atomic import PART, replace_file
 from ctinv.errors import InputError, StoreError
 from ctinv.sampler.form import is_well_formed
-from ctinv.sampler.guard import check_files, check_names, well_formed
+from ctinv.sampler.guard import check_files, check_names
 from ctinv.sampler.provenance import Provenance
 
 ROOT = "zarr.json"
@@ -122,13 +122,11 @@ def read_root(folder: Path) -> dict[str, Any]:
         raise StoreError(
             f"the metadata of {folder.name} were changed or lost: {what} no longer fits; draw it anew."
         )
-    if not is_older(meta):
-        with well_formed(folder.name):
-            check_names(dict(meta["files"]), folder.name)
-    if not is_well_formed(meta):
+    if not is_well_formed(meta, older=is_older(meta)):
         raise StoreError(
             f"the metadata of {folder.name} are not those of a study that ctinv wrote; draw it anew."
         )
+    check_names(meta.get("files", {}), folder.name)
     meta.pop("sha256", None)
     return meta
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -125,6 +125,10 @@ class Planes:
             )
         except OSError:  # moved away since
             raise StoreError(f"there is no study {folder.name} any more; was it moved?") from None
+        except (ValueError, TypeError, KeyError, zarr.errors.BaseZarrError) as error:
+            raise StoreError(
+                f"the metadata of {folder.name} are not those of a study that ctinv wrote; draw it anew."
+            ) from error
         return cls(folder, group, meta)
 
     def array(self, name: str) -> zarr.Array[Any]:
@@ -137,7 +141,10 @@ class Planes:
             if not self._proven(f"{name}/{manifest.ROOT}"):
                 raise KeyError(name)
             guard.check_array(self.folder, name)
-            return cast("zarr.Array[Any]", self.group[name])
+            found = self.group[name]
+            if not isinstance(found, zarr.Array):
+                raise KeyError(name)
+            return found
         except (KeyError, ValueError, TypeError, OSError, zarr.errors.BaseZarrError) as error:
             raise StoreError(f"{name} of this study is damaged or lost; {self._remedy}.") from error
 

@@ -60,7 +60,6 @@ class StoreReader:
             self.provenance = Provenance.from_json(self._meta["provenance"])
             self.x_tilde = ImageArray(self._planes, "x_tilde")
             self.feedback_error = ImageArray(self._planes, "feedback_error")
-            guard.check_history(self._meta)
             guard.check_images(self._meta, self.x_tilde, self.feedback_error, self.path.name)
 
     @property

@@ -212,13 +212,14 @@ def _refuse_other(folder: Path, provenance: Provenance, setting: Setting) -> Non
     stored = Provenance.from_json(meta["provenance"])
     if stored.key() != provenance.key():
         differing = ", ".join(
-            f"{name} ({here} there, {asked} asked)"
+            f"{name} ({str(here)[:24]} there, {str(asked)[:24]} asked)"
             if isinstance(here, (str, int, float)) and name != "series"
             else name
             for name, (here, asked) in stored.differences(provenance).items()
         )
+        shown = differing if len(differing) <= 90 else f"{differing[:89]}…"
         raise StoreError(
-            f"{folder.name} holds another study; it differs in {differing}; choose another folder for it."
+            f"{folder.name[:40]} holds another study; it differs in {shown}; choose another folder for it."
         )
     if not same_scan(setting, meta):
         raise StoreError(
