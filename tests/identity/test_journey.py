@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Scans:
     folder = tmp_path_factory.mktemp("in")
     hu, person = canaries.voxels(), f"{word('nifti file')}_{number('patient ID')}"
     dicom = canaries.write_series(folder / "one", hu)
-    patients = folder / "patients"
+    patients = folder / f"{word('folder')}_patients"
     for index, seed in enumerate((4, 5)):
         place = canaries.write_series(folder / f"patient{index}", canaries.voxels(seed), series=f".{index}")
         patients.mkdir(exist_ok=True)
@@ -85,8 +84,8 @@ def gone(
             through_the_core(scans, heard)
             for words in commands(scans, bundle, out):
                 assert ctinv(*words) == 0, (words, (said / "stderr").read_text()[-2000:])
-            if importlib.util.find_spec("ctinv.cli.verify"):
-                assert ctinv("verify", out / "study.zarr") == 0
+            assert ctinv("verify", out / "study.zarr") == 0
+            assert ctinv("info", scans.patients) == 0
             through_the_plugin(scans, out / "study.zarr", out, heard)
         yield out, heard
 

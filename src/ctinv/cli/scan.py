@@ -82,7 +82,7 @@ def info(
         from ctinv.cli.tables import flat, show_facts
 
         if facts["kind"] == "folder":
-            show_series(console, f"{len(facts['series'])} series in {source.name}", facts["series"])
+            show_series(console, f"{len(facts['series'])} series in {bare(source)}", facts["series"])
             return
         plain = {name: value for name, value in facts.items() if name != "kind"}
         show_facts(console, title, facts_for_people(facts) if facts["kind"] == "denoiser" else flat(plain))
