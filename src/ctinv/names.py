@@ -27,7 +27,7 @@ card metadata facts data dataset public patient patients subject case entry fold
 hard standard smooth sharp recon reconstruction phase contrast arterial venous native thin thick mm hu kv
 new old copy other absent missing empty broken damaged text notes first second last one two three none nan zero all
 lidc idri tcia aapm ts
-dcm ima nii gz nrrd nhdr mha mhd raw zraw npy npz zarr json jsonl toml yaml yml html htm png pdf md csv txt docx zip tar
+dcm ima nii gz hdr nrrd nhdr mha mhd raw zraw npy npz zarr json jsonl toml yaml yml html htm png pdf md csv txt docx zip tar
 tgz pth onnx safetensors ckpt bin
 """
 WORDS = frozenset(_WORDS.split())

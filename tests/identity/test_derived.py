@@ -137,7 +137,7 @@ def test_burned_in_text_is_refused(tmp_path: Path) -> None:
 
 def test_one_list_decides() -> None:
     assert set(tags_of(READ)) <= set(HEADER_TAGS)
-    for keyword in ("PatientBirthDate", "StudyDescription", "PatientAge", "InstitutionName", "StudyDate"):
+    for keyword in ("PatientAddress", "StudyDescription", "PatientAge", "InstitutionName", "StudyDate"):
         assert keyword not in READ
     assert {READ["PatientName"], READ["PatientID"], READ["SeriesInstanceUID"]} == {Leaves.HASH}
     unlisted = Dataset()

@@ -104,7 +104,9 @@ def test_twenty_eight_spoilt_series_say_nothing(tmp_path: Path, heard: Heard) ->
         for name, place in places.items():
             assert refused(lambda place=place: read(place), heard, name), name
             heard.note(f"list of {name}", repr(refusable_list(place)))
-            ctinv("--verbose", "info", place, "--json")  # refuses, or lists the parts of what does not fit together
+            ctinv(
+                "--verbose", "info", place, "--json"
+            )  # refuses, or lists the parts of what does not fit together
             assert ctinv("denoise", place, "--out", tmp_path / "out.npy") == 1, name
     assert len(SPOILT) >= 20
     assert leaks(heard.contents(), PLACES) == {}

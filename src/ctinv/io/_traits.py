@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 
 from ctinv.io._fields import Fields
-from ctinv.io.identity import PATIENT_KEYWORDS, digest
+from ctinv.io.identity import digest
 
 Traits = tuple[tuple[str, Any], ...]
 Moment = tuple[int | None, float]
@@ -21,6 +21,7 @@ Moment = tuple[int | None, float]
 CLOCKS = ("Acquisition", "Series", "Content")
 _DATE = re.compile(r"(\d{4})\.?(\d\d)\.?(\d\d)")
 _TIME = re.compile(r"(\d\d)(?::?(\d\d)(?::?(\d\d)(\.\d{1,6})?)?)?")
+_PATIENT = ("PatientID", "PatientBirthDate", "PatientSex")  # and the name, in any spelling
 _HASHED = {
     "study": ("StudyInstanceUID",),
     "frame of reference": ("FrameOfReferenceUID",),
@@ -55,7 +56,7 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
     return (
         (
             "patient",
-            _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in PATIENT_KEYWORDS)]),
+            _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in _PATIENT)]),
         ),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
         ("image matrix", (rows, columns)),

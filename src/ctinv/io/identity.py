@@ -134,8 +134,8 @@ READ: dict[str, Leaves] = {
 """Every attribute whose value is parsed, besides the pixels, and how it may leave."""
 
 IMAGE_KEYWORDS = tuple(_IMAGE)
-PATIENT_KEYWORDS = ("PatientID", "PatientBirthDate", "PatientSex")
-"""What tells two patients of one folder apart beside the name, compared by hash."""
+PATIENT_KEYWORDS = ("PatientID", "PatientName")
+"""What tells the patients of two scans apart, compared by hash."""
 
 HANDED_OVER = (
     "SpecificCharacterSet",
