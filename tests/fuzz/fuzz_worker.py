@@ -58,15 +58,13 @@ def _work(job: Job, room: Path, answers: TextIO) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         if peak > base + MEMORY:
             outcome, detail = "memory", f"{(peak - base) / 1e9:.1f} GB"
-        if outcome not in ("read", "refused"):
-            (room / "bad").write_bytes(data)
-        _say(answers, outcome, detail)
+        _say(answers, outcome, detail, b"" if outcome in ("read", "refused") else data)
         if outcome == "memory":
             os._exit(0)  # peaks do not fall; a new process begins at its own
 
 
-def _say(answers: TextIO, outcome: str, detail: str) -> None:
-    answers.write(json.dumps([outcome, detail]) + "\n")
+def _say(answers: TextIO, outcome: str, detail: str, data: bytes = b"") -> None:
+    answers.write(json.dumps([outcome, detail, data.hex()]) + "\n")
     answers.flush()
 
 

@@ -206,11 +206,13 @@ def _run(worker: _Worker, job: Job, report: Report, lock: threading.Lock, second
         while lives and done < job.count:
             line = worker.line(seconds)
             lives = not isinstance(line, str)
-            outcome, detail = (line, worker.last_words()) if isinstance(line, str) else line
+            outcome, detail, data = (
+                (line, worker.last_words(), worker.input()) if isinstance(line, str) else line
+            )
             with lock:
                 report.counts.setdefault(job.target, Counter())[outcome] += 1
                 if outcome not in FINE:
-                    found = Finding(outcome, job.recipe(done), detail, worker.input(alive=lives))
+                    found = Finding(outcome, job.recipe(done), detail, data)
                     report.findings.append(found)
             lives = lives and outcome != "memory"  # it ends itself then: peaks do not fall
             done += 1
@@ -244,8 +246,8 @@ class _Worker:
         self._process.stdin.write(json.dumps(job.__dict__).encode() + b"\n")
         self._process.stdin.flush()
 
-    def line(self, seconds: float) -> tuple[str, str] | str:
-        """Outcome and detail of the input it runs, or ``"hang"`` or ``"crash"``."""
+    def line(self, seconds: float) -> tuple[str, str, bytes] | str:
+        """Outcome, detail and, if it is bad, content of the input it runs, or ``"hang"`` or ``"crash"``."""
         assert self._process is not None
         assert self._process.stdout is not None
         source, end = self._process.stdout.fileno(), time.monotonic() + seconds
@@ -258,12 +260,12 @@ class _Worker:
                 return "crash"
             self._buffer += part
         line, _, self._buffer = self._buffer.partition(b"\n")
-        outcome, detail = json.loads(line)
-        return outcome, detail
+        outcome, detail, data = json.loads(line)
+        return outcome, detail, bytes.fromhex(data)
 
-    def input(self, *, alive: bool) -> bytes:
-        """The input it died of; where it lives on, the last bad one, which it put aside."""
-        return (self._room / ("bad" if alive else "current")).read_bytes()
+    def input(self) -> bytes:
+        """The input it died of."""
+        return (self._room / "current").read_bytes()
 
     def last_words(self) -> str:
         """The end of what the process wrote before it died."""
