@@ -226,7 +226,7 @@ add(
         THEME,
         "either",
         _bytes(_insert_deep, 0),
-        "cut off|damaged|nested|deep",
+        "cut off|damaged|nested|deep|items",
     )
 )
 

@@ -22,7 +22,7 @@ def _copy(name: str, folder: Path) -> Path:
     if source.is_dir():
         shutil.copytree(source, folder / "tree")
     else:
-        shutil.copy(source, folder / name.replace("_", ""))
+        shutil.copy(source, folder / name)
     return source
 
 

@@ -33,7 +33,7 @@ def several_series(source: Path, modality: str | None) -> list[dict[str, Any]]:
             "kernel": info.kernel,
             "minutes": info.minutes,
             "warnings": info.warnings,
-            "series_sha256": hash_series(info.uid),
+            "series_sha256": hash_series(info.uid) if info.uid else None,
         }
         for info in infos
     ]

@@ -21,7 +21,7 @@ from ctinv.io._files import NotDicom, bare, files_and_dead_links, media_class, o
 from ctinv.io._frames import frame_layers
 from ctinv.io._samples import check_samples, padding_of
 from ctinv.io._technique import acquisition_of
-from ctinv.io._traits import Moment, Traits, moments_of, traits_of, trigger_of
+from ctinv.io._traits import Moment, Traits, moments_of, traits_of, trigger_of, uid_of
 from ctinv.io._values import VALUES
 from ctinv.io.identity import HEADER_TAGS
 from ctinv.volume import Acquisition
@@ -251,7 +251,7 @@ def _header(
         path=path,
         frame=frame,
         frames=frames,
-        series_uid=fields.text("SeriesInstanceUID"),
+        series_uid=uid_of(fields),
         instance_uid=fields.text("SOPInstanceUID"),
         traits=traits_of(fields, rows, columns),
         moments=moments_of(fields),

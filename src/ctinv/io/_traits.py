@@ -35,6 +35,8 @@ _HASHED = {
     "acquisition number": ("FrameAcquisitionNumber", "AcquisitionNumber"),
     "stack": ("StackID",),
 }
+_UID = re.compile(r"\d+(\.\d+)*", re.ASCII)
+_LONGEST_UID = 64
 _NUMBERS = {
     "series number": ("SeriesNumber",),
     "time point": ("TemporalPositionIdentifier", "TemporalPositionIndex", "TemporalPositionTimeOffset"),
@@ -59,10 +61,17 @@ def traits_of(fields: Fields, rows: int, columns: int) -> Traits:
             _digest([_name(fields.text("PatientName")), *(fields.text(k) for k in _PATIENT)]),
         ),
         *((name, _digest([fields.text(k) for k in words])) for name, words in _HASHED.items()),
+        ("series UID", "" if uid_of(fields) else _digest([fields.text("SeriesInstanceUID")])),
         ("image matrix", (rows, columns)),
         ("image type", _digest([word.strip().upper() for word in image_type])),
         *((name, tuple(_rounded(fields, k) for k in words)) for name, words in _NUMBERS.items()),
     )
+
+
+def uid_of(fields: Fields) -> str:
+    """SeriesInstanceUID, "" where it is none: another text could be a name, and its hash guessed."""
+    text = fields.text("SeriesInstanceUID")
+    return text if _UID.fullmatch(text) and len(text) <= _LONGEST_UID else ""
 
 
 def _rounded(fields: Fields, keyword: str) -> tuple[float, ...] | None:

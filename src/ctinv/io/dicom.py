@@ -236,7 +236,7 @@ def _common(headers: Sequence[Header], modality: str) -> Acquisition:
 def _notes(scan: Scan, ordered: Stack, padded: int) -> list[str]:
     notes = [f"skipped {skipped}"] if (skipped := skipped_text(scan)) else []
     if not ordered.headers[0].series_uid:
-        notes.append("the series has no UID; a hash of its voxels stands for it")
+        notes.append("the series has no valid UID; a hash of its voxels stands for it")
     notes += ordered.notes
     if padded:
         notes.append(f"{padded} voxels hold the padding value of the scanner and were kept as they are")
