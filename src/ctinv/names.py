@@ -25,7 +25,8 @@ low high full half quarter dose doses noise noisy clean denoised denoise simulat
 output target train training validate validation val test tests demo example sample samples result results out in config
 card metadata facts data dataset public patient patients subject case entry folder file files array arrays kernel soft
 hard standard smooth sharp recon reconstruction phase contrast arterial venous native thin thick mm hu kv
-new old copy other small large padded truncated absent missing empty broken damaged text notes first second last one two three none nan zero all
+new old copy other small large padded truncated absent missing empty broken damaged text notes first second last one two
+three none nan zero all
 lidc idri tcia aapm ts
 dcm ima nii gz hdr nrrd nhdr mha mhd raw zraw npy npz zarr json jsonl toml yaml yml html htm png pdf md csv txt docx zip tar
 tgz pth onnx safetensors ckpt bin
