@@ -62,7 +62,12 @@ def untrusted(source: Path, problem: str) -> Outcome:
     from ctinv.models.would_run import what_would_run
 
     found = what_would_run(source)
-    return Outcome({**_facts(found), "kind": "untrusted"}, lambda console: _show(console, found), problem)
+
+    def show(console: Console) -> None:
+        _show(console, found)
+        console.print(f"if you trust its author: ctinv trust {source.name}", markup=False, soft_wrap=True)
+
+    return Outcome({**_facts(found), "kind": "untrusted"}, show, problem)
 
 
 def _asked(found: WouldRun | None, sha256: str, *, yes: bool, as_json: bool) -> Outcome:
