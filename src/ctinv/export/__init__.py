@@ -1,0 +1,13 @@
+"""A study for other programs: DICOM series, parametric maps, NIfTI, OME-Zarr and pictures.
+
+`export_study` writes one folder or file at once or not at all, over nothing that exists, and with nobody's name in it
+unless the caller asks for that in words (`take_over_identity`). Importing this package loads neither torch, highdicom nor
+matplotlib.
+"""
+
+from __future__ import annotations
+
+from ctinv.export.run import FORMATS, Exported, export_study
+from ctinv.export.wanted import IMAGES, MAPS, Wanted
+
+__all__ = ["FORMATS", "IMAGES", "MAPS", "Exported", "Wanted", "export_study"]
