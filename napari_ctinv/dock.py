@@ -19,7 +19,7 @@ TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("scan_choice:ScanChoice",),
     "Denoise": ("network:Network", "denoising:Denoising"),
     "Invariances": ("sampling:Sampling",),
-    "Analyse": (),
+    "Analyse": ("export:Export",),
     "Train": (),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""

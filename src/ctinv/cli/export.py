@@ -11,7 +11,6 @@ from ctinv.cli.app import command
 from ctinv.cli.options import AsJson, Study
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
-from ctinv.errors import InputError
 
 _NONE, _ALL = "none", "all"
 
@@ -55,10 +54,10 @@ def export(
     as_json: AsJson = False,
 ) -> Outcome:
     """Export a study for other programs: whole or not at all, over nothing that exists, without identity."""
-    from ctinv.export import Wanted, export_study
+    from ctinv.export import Wanted, export_study, parse_rows
     from ctinv.sampler import Store
 
-    wanted = Wanted(_rows(samples), _names(images), _names(maps))
+    wanted = Wanted(parse_rows(samples), _names(images), _names(maps))
     store = Store.open(study)
     with reporting() as progress:
         made = export_study(
@@ -98,13 +97,3 @@ def _names(text: str) -> tuple[str, ...] | None:
     if words == (_ALL,):
         return None
     return () if words == (_NONE,) else words
-
-
-def _rows(text: str) -> tuple[int, ...] | None:
-    """Row numbers between commas; None for all."""
-    words = _names(text)
-    if words is None:
-        return None
-    if not all(word.isdecimal() for word in words):
-        raise InputError(f"expected sample numbers such as 0,3,5, or all, or none, got {text[:40]!r}.")
-    return tuple(int(word) for word in words)

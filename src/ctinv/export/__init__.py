@@ -7,7 +7,7 @@ matplotlib.
 
 from __future__ import annotations
 
-from ctinv.export.run import FORMATS, Exported, export_study
-from ctinv.export.wanted import IMAGES, MAPS, Wanted
+from ctinv.export.run import FORMATS, TAKES, Exported, export_study
+from ctinv.export.wanted import IMAGES, MAPS, Wanted, parse_rows
 
-__all__ = ["FORMATS", "IMAGES", "MAPS", "Exported", "Wanted", "export_study"]
+__all__ = ["FORMATS", "IMAGES", "MAPS", "TAKES", "Exported", "Wanted", "export_study", "parse_rows"]

@@ -16,7 +16,7 @@ from ctinv.report import Study, describe
 Progress = Callable[[str, float], None]
 
 _EVERYTHING = ("samples", "images", "maps")
-_TAKES: Mapping[str, tuple[str, ...]] = {
+TAKES: Mapping[str, tuple[str, ...]] = {
     "dicom": ("samples", "images"),
     "parametric-map": ("maps",),
     "nifti": _EVERYTHING,
@@ -24,7 +24,8 @@ _TAKES: Mapping[str, tuple[str, ...]] = {
     "png": (),
     "svg": (),
 }
-FORMATS = tuple(_TAKES)
+"""Which of samples, images and maps each format holds; a picture shows its own choice."""
+FORMATS = tuple(TAKES)
 """Names of the formats."""
 
 
@@ -75,7 +76,7 @@ def export_study(
         ResourceError: The disk refuses; nothing is left.
     """
     target = Path(target)
-    if to not in _TAKES:
+    if to not in TAKES:
         raise InputError(f"there is no format {to!r}; choose one of {', '.join(FORMATS)}.")
     _check_target(target, to)
     wanted = wanted or Wanted()
@@ -83,7 +84,7 @@ def export_study(
         _picture(study, target, to, wanted)
         return Exported((target.name,), {}, target.stat().st_size)
     source = _identity(study, to, template, take_over_identity)
-    choice = choose(study, wanted, _TAKES[to])
+    choice = choose(study, wanted, TAKES[to])
     if to == "ome-zarr":
         arrays.write_zarr(study, choice, target, progress=progress)
     else:

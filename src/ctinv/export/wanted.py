@@ -106,3 +106,19 @@ def _absent(study: Study) -> dict[str, str]:
     if study.setting.eta is None:
         absent["eta"] = "the lesion map was not evaluated"
     return absent
+
+
+def parse_rows(text: str) -> tuple[int, ...] | None:
+    """Rows from ``"0,3,5"``, none from ``"none"`` or nothing, and None, for all, from ``"all"``.
+
+    Raises:
+        InputError: It is something else.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if words == ["all"]:
+        return None
+    if words == ["none"]:
+        return ()
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise InputError(f"expected sample numbers such as 0,3,5, or all, or none, got {text[:40]!r}.")
+    return tuple(int(word) for word in words)

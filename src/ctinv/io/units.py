@@ -66,11 +66,23 @@ ETA = Quantity(
 )
 
 
-def other(label: str, title: str) -> Quantity:
-    """A quantity that has no code anywhere; its words say what it is."""
-    name = "".join(c if c.isascii() and c.isalnum() else "_" for c in label.upper())[:16].strip("_")
-    words = title.encode("ascii", "replace").decode()[:64].strip()
-    return Quantity(name or "MAP", words or "Map", ("MAP", PRIVATE_SCHEME, "Map by napari-ctinv"))
+_BY_NAME = {"spread": SPREAD, "worst feed-back error": WORST, "lesion map η": ETA}
+_SPELT = {"−": "-", "x̃": "x~", "η": "eta", "σ": "sigma", "ε": "epsilon", "d′": "d'"}
+
+
+def quantity_of(title: str) -> Quantity:
+    """The quantity that a map of this package shows by the first words of its name; else one that only words describe."""
+    for start, quantity in _BY_NAME.items():
+        if title.lower().startswith(start):
+            return quantity
+    return Quantity("MAP", _ascii(title), ("MAP", PRIVATE_SCHEME, "Map by napari-ctinv"))
+
+
+def _ascii(text: str) -> str:
+    """Words that every DICOM reader can show; what is no letter of ASCII is spelt or left out."""
+    for sign, word in _SPELT.items():
+        text = text.replace(sign, word)
+    return " ".join(text.encode("ascii", "ignore").decode().split())[:64] or "Map"
 
 
 def ucum(unit: str) -> Code:
