@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit
+from qtpy.QtWidgets import QLabel
 
 from ctinv.export import FORMATS
 from napari_ctinv.sections._bind import bind
@@ -62,7 +63,14 @@ class Export(Section):
             label="in words",
             tooltip=f"nobody's identity is written unless you type here: {PHRASE}",
         )
+        hint = QLabel(
+            "Nobody's identity is written, unless a file of the scan is named and it is asked for in words:"
+        )
+        hint.setWordWrap(True)
+        self.add(hint)
         self.add(Container(widgets=[self.template.edit, self.words], labels=True))
+        self.study.edit.line_edit.native.setPlaceholderText("the one on the screen")
+        self.words.native.setPlaceholderText(PHRASE)
         self.bar = RunBar(
             self, model.activity, model.run, tooltip="write it, whole or not at all, over nothing that exists"
         )

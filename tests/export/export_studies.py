@@ -32,7 +32,9 @@ def make_scan(orientation: str = "axial", *, uid: str = "1.2.826.0.1.3680043.8.4
     affine[:3, :3] = ORIENTATIONS[orientation]
     affine[:3, 3] = (-21.3, 14.2, -130.5)
     values = np.random.default_rng(5).permutation(int(np.prod(SHAPE))).reshape(SHAPE) % 2000 - 1000
-    facts = Acquisition(kvp=120.0, kernel="STANDARD", window=((-600.0, 1500.0),))
+    facts = Acquisition(
+        kvp=120.0, kernel="STANDARD", dose_fraction=0.25, photons=1e5, window=((-600.0, 1500.0),)
+    )
     return Volume(values.astype(np.float32), affine, uid, acquisition=facts)
 
 

@@ -164,6 +164,13 @@ def test_a_series_says_which_sample_it_is_and_whether_it_passed(tmp_path: Path) 
         assert "ab" * 32 in ds.ContributingEquipmentSequence[0].ContributionDescription
 
 
+def test_the_dose_goes_with_what_has_its_noise(exported: tuple[Samples, Path]) -> None:
+    _, out = exported
+    dose = {path.name: read_series(path).acquisition.dose_fraction for path in (out / "series").iterdir()}
+    assert {dose[name] for name in dose if name not in ("denoised", "mean")} == {0.25}
+    assert dose["denoised"] is dose["mean"] is None
+
+
 def test_maps_name_the_region_of_the_scan_as_their_source(exported: tuple[Samples, Path]) -> None:
     _, out = exported
     scan = dcmread(out / "maps" / "scan" / "IM0001.dcm")

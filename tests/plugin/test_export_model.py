@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zarr
 from napari.components import ViewerModel
+from npe2 import PluginManager, PluginManifest
 from plugin_studies import ORIENTATIONS, make_store, make_volume
 from pydicom import dcmread
 
@@ -185,3 +186,24 @@ def test_layers_become_one_ome_zarr_folder(tmp_path: Path, store: Store, volume:
         affine = np.array(root[name].attrs["ctinv"]["affine_lps"])
         np.testing.assert_allclose(affine[2::-1, 3], meta["translate"][-3:], atol=1e-9)
         np.testing.assert_allclose(np.abs(affine[:3, :3]).sum(0), np.abs(meta["scale"][-3:]), atol=1e-9)
+
+
+def test_napari_finds_the_writers_by_name_and_layers(tmp_path: Path, store: Store) -> None:
+    manager = PluginManager()
+    manager.register(PluginManifest.from_file(Path(__file__).parents[2] / "napari.yaml"))
+    manager.activate("napari-ctinv")
+    layers = layers_of(store)
+    spread = layers["spread [HU]"]
+
+    def writer_of(name: str, count: int) -> str:
+        writer, _path = manager.get_writer(str(tmp_path / name), ["image"] * count, "napari-ctinv")
+        assert writer is not None, name
+        return writer.command.removeprefix("napari-ctinv.")
+
+    assert writer_of("a.dcm", 1) == "write_parametric_map"
+    assert writer_of("a.nii.gz", 1) == "write_nifti"
+    assert writer_of("a.zarr", 1) == writer_of("a.zarr", 3) == "write_ome_zarr"
+    writer, path = manager.get_writer(str(tmp_path / "a.dcm"), ["image"], "napari-ctinv")
+    assert writer is not None
+    assert writer.exec(args=(path, *spread[:2]), _registry=manager.commands) == [path]
+    assert dcmread(tmp_path / "a.dcm").ContentLabel == "SPREAD"

@@ -15,6 +15,7 @@ from ctinv.export.wanted import Choice
 from ctinv.io.dicom_write import Source, source_of, write_series
 from ctinv.io.parametric_map import Grid, write_parametric_map
 from ctinv.report import Study
+from ctinv.volume import Volume
 
 Progress = Callable[[str, float], None]
 _NUMBERS = {"scan": 1, "denoised": 2, "mean": 3, "spread": 11, "worst": 12, "eta": 13}
@@ -63,11 +64,11 @@ def write_images(
     for series, share in _series(study, choice):
         progress(f"writing {series.name.replace('_', ' ')}", share)
         write_series(
-            replace(study.setting.volume, hu=np.ascontiguousarray(series.hu)),
+            _volume(study, series),
             folder / series.name,
             description=series.description,
             template=template,
-            derived={**facts_of(study), **series.facts},
+            derived={**series.facts, **facts_of(study)},
             slope=slope_for(series.hu, study.setting.quantum),
             seed_text=_seed(seed_text, series.name),
             number=series.number,
@@ -125,6 +126,15 @@ def _series(study: Study, choice: Choice) -> Iterator[tuple[Series, float]]:
         facts = sample_facts(known[k], asked)
         series = Series(f"sample_{k:04d}", study.read(k)[None], words, _FIRST_SAMPLE + k, facts)
         yield series, (len(choice.images) + index) / total
+
+
+def _volume(study: Study, series: Series) -> Volume:
+    """The series in the place of the region; of f(x) and the mean the dose, which tells the noise, does not hold."""
+    region = study.setting.volume
+    facts = region.acquisition
+    if series.name in ("denoised", "mean"):
+        facts = replace(facts, dose_fraction=None, photons=None)
+    return replace(region, hu=np.ascontiguousarray(series.hu), acquisition=facts)
 
 
 def _seed(seed_text: str | None, name: str) -> str | None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctinv.atomic import creating, refuse_existing, write_png, write_svg
 from ctinv.errors import InputError
-from ctinv.export import arrays, dicom
 from ctinv.export.wanted import Choice, Wanted, choose
-from ctinv.io._quiet import quiet
-from ctinv.report import Study, describe
+
+if TYPE_CHECKING:
+    from ctinv.io.dicom_write import Source
+    from ctinv.report import Study
 
 Progress = Callable[[str, float], None]
 
@@ -86,6 +88,8 @@ def export_study(
     source = _identity(study, to, template, take_over_identity)
     choice = choose(study, wanted, TAKES[to])
     if to == "ome-zarr":
+        from ctinv.export import arrays
+
         arrays.write_zarr(study, choice, target, progress=progress)
     else:
         with creating(target) as folder:
@@ -100,10 +104,15 @@ def _fill(
     choice: Choice,
     folder: Path,
     to: str,
-    source: dicom.Source | None,
+    source: Source | None,
     seed_text: str | None,
     progress: Progress,
 ) -> None:
+    from ctinv.export import (
+        arrays,
+        dicom,
+    )  # they load pydicom and nibabel, and a form that only asks needs neither
+
     if to == "nifti":
         arrays.write_niftis(study, choice, folder, progress=progress)
         return
@@ -125,9 +134,7 @@ def _check_target(target: Path, to: str) -> None:
     refuse_existing(target)
 
 
-def _identity(
-    study: Study, to: str, template: str | Path | None, take_over_identity: bool
-) -> dicom.Source | None:
+def _identity(study: Study, to: str, template: str | Path | None, take_over_identity: bool) -> Source | None:
     """The scan whose identity is taken over, if both the file and the wish are there."""
     if template is None and not take_over_identity:
         return None
@@ -138,6 +145,9 @@ def _identity(
             "a patient's identity is written only if both are given, a DICOM file of the scan to take it from and the wish "
             "in words; give both or neither."
         )
+    from ctinv.export import dicom
+    from ctinv.io._quiet import quiet
+
     with quiet():
         return dicom.check_template(study, Path(template))
 
@@ -148,6 +158,7 @@ def _picture(study: Study, target: Path, to: str, wanted: Wanted) -> None:
     if not study.certificates:
         raise InputError("the study has no finished sample yet, so there is nothing to draw; sample first.")
     from ctinv.picture import draw  # matplotlib takes half a second to load
+    from ctinv.report import describe
 
     figure = draw(study, describe(study), scan_slice=None)
     (write_png if to == "png" else write_svg)(target, figure)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ctinv.errors import InputError
-from ctinv.report import Study
+
+if TYPE_CHECKING:
+    from ctinv.report import Study
 
 IMAGES = ("scan", "denoised", "mean")
 """x, f(x) and the mean of x̃, over the region."""
