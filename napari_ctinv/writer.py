@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ctinv.errors import InputError
-from ctinv.volume import Volume
+from ctinv.volume import Volume, uid_of
 from napari_ctinv.layers import layer_info
 from napari_ctinv.placement import affine_of
 from napari_ctinv.selection import volume_of
@@ -116,7 +116,7 @@ def _volume(data: Any, meta: dict[str, Any], *, finite: bool = True) -> Volume:
     volume = volume_of(layer, finite=finite)
     series = _info(meta).get("provenance", {}).get("series")
     # What comes from one scan shares study and frame of reference, which are made from the hash of its series.
-    return volume if series is None else replace(volume, uid=f"series:{series}")
+    return volume if series is None else replace(volume, uid=uid_of(series))
 
 
 def _image(number: int, data: Any, meta: dict[str, Any]) -> Image:

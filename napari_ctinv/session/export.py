@@ -10,6 +10,7 @@ from psygnal import SignalGroupDescriptor
 
 from ctinv.errors import InputError
 from ctinv.export import IMAGES, MAPS, TAKES, Exported, Wanted, parse_rows
+from ctinv.volume import Volume, hash_series
 from napari_ctinv.engine.run import Run
 from napari_ctinv.work.export import ExportRequest
 
@@ -87,6 +88,7 @@ class ExportModel:
             wanted=self._wanted(),
             template=self.template,
             take_over_identity=self._asked_in_words(),
+            scan=self._scan() if self.format in ("png", "svg") else None,
         )
 
     def run(self) -> Run:
@@ -112,6 +114,14 @@ class ExportModel:
         if shown is None:
             raise InputError("there is no study to export; sample one first, or name the folder of a study.")
         return shown.path
+
+    def _scan(self) -> Volume | None:
+        """The chosen scan if the study on the screen was drawn from it; a picture then shows its slice."""
+        scan, shown = self.session.scan, self.session.invariances.study
+        if scan.layer is None or shown is None or self.study not in (None, shown.path):
+            return None
+        volume = scan.volume()
+        return volume if hash_series(volume.uid) == shown.provenance.series else None
 
     def _wanted(self) -> Wanted:
         """Everything that is ticked; where all is, what a study lacks is left out instead of refused."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctinv.export import Exported, Wanted
+from ctinv.volume import Volume
 from napari_ctinv.engine.messages import Report
 
 
@@ -22,6 +23,7 @@ class ExportRequest:
         wanted: Which samples, images and maps.
         template: DICOM file of the scan, whose identity is taken over.
         take_over_identity: The user has asked for that in words.
+        scan: The whole scan, for a panel of a picture.
     """
 
     study: Path
@@ -30,6 +32,7 @@ class ExportRequest:
     wanted: Wanted = field(default_factory=Wanted)
     template: Path | None = None
     take_over_identity: bool = False
+    scan: Volume | None = None
 
 
 def export(request: ExportRequest, report: Report) -> Iterator[Exported]:
@@ -49,5 +52,6 @@ def export(request: ExportRequest, report: Report) -> Iterator[Exported]:
         wanted=request.wanted,
         template=request.template,
         take_over_identity=request.take_over_identity,
+        scan=request.scan,
         progress=report,
     )

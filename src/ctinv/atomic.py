@@ -47,20 +47,21 @@ def replacing(path: Path, *, parents: bool = False, size: int | None = None) -> 
 
 
 @contextmanager
-def creating(folder: Path) -> Iterator[Path]:
+def creating(folder: Path, *, parents: bool = False) -> Iterator[Path]:
     """A hidden folder beside that takes the name of ``folder`` once the block has ended well.
 
     Args:
         folder: The folder; it must not exist or be empty.
+        parents: Whether missing folders above are made.
 
     Raises:
         InputError: Something is there already, or there is no folder to make it in.
         ResourceError: The disk is full or refuses; nothing is left.
     """
-    refuse_existing(folder)
+    refuse_existing(folder, parents=parents)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}{PART}")
     try:
-        part.mkdir()
+        part.mkdir(parents=parents)
         yield part
         for inner, _, files in os.walk(part):
             for name in files:
@@ -76,11 +77,11 @@ def creating(folder: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def refuse_existing(path: Path) -> None:
-    """Raise InputError where something would be overwritten, or where there is no folder to write into."""
+def refuse_existing(path: Path, *, parents: bool = False) -> None:
+    """Raise InputError where something would be overwritten, or, unless it may be made, there is no folder for it."""
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise InputError(f"{path.name} exists already; choose another name or delete it first.")
-    if not path.absolute().parent.is_dir():
+    if not parents and not path.absolute().parent.is_dir():
         raise InputError(
             f"there is no folder {path.absolute().parent.name} to write {path.name} into; make it first."
         )

@@ -150,6 +150,20 @@ def test_pictures_are_the_same_each_time_and_say_what_they_are(study: Samples, t
         assert np.asarray(picture).std() > 20
 
 
+def test_a_picture_shows_the_slice_of_its_own_scan_only(study: Samples, tmp_path: Path) -> None:
+    export_study(study, tmp_path / "with.png", to="png", scan=make_scan())
+    export_study(study, tmp_path / "without.png", to="png")
+    left = {}
+    for name in ("with", "without"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            left[name] = float(np.asarray(picture)[120:300, 30:270].std())
+    assert left["with"] > 20
+    assert left["without"] == 0
+    with pytest.raises(InputError, match="not the one that this study was drawn from"):
+        export_study(study, tmp_path / "other.png", to="png", scan=make_scan(uid="1.2.3"))
+    assert not (tmp_path / "other.png").exists()
+
+
 def test_no_identity_where_a_format_has_no_place_for_it(study: Samples, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="carries no identity"):
         export_study(study, tmp_path / "a", to="nifti", template=tmp_path / "x.dcm", take_over_identity=True)

@@ -15,11 +15,12 @@ from plugin_studies import ORIENTATIONS, make_store, make_volume
 from pydicom import dcmread
 
 from ctinv.errors import InputError
-from ctinv.export import FORMATS
+from ctinv.export import FORMATS, export_study
 from ctinv.io.dicom import read_series
 from ctinv.io.dicom_write import write_series
 from ctinv.sampler import Store
 from ctinv.volume import Volume
+from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import study_layers, volume_layer
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.export import PHRASE, ExportModel
@@ -72,6 +73,21 @@ def test_the_study_on_the_screen_is_exported_where_no_other_is_named(
         model.run()
     session.invariances.study = store
     assert model.request().study == store.path
+
+
+def test_a_picture_shows_the_slice_of_the_chosen_scan(
+    model: ExportModel, session: Session, store: Store
+) -> None:
+    model.format = "png"
+    assert model.request().scan is None
+    add_layers(session.viewer, [volume_layer(make_volume())])
+    session.invariances.study, model.study = store, None
+    scan = model.request().scan
+    assert scan is not None
+    assert scan.shape == make_volume().shape
+    assert model.run().wait(120).state == "done", model.activity.message
+    model.format = "nifti"
+    assert model.request().scan is None
 
 
 def test_what_is_missing_is_said_before_any_work(model: ExportModel, tmp_path: Path) -> None:
@@ -170,9 +186,16 @@ def test_layers_of_one_scan_are_one_dicom_study(tmp_path: Path, store: Store) ->
     layers = layers_of(store)
     (fx,) = write_dicom(str(tmp_path / "fx"), *layers["f(x) cnn10"][:2])
     (eta,) = write_parametric_map(str(tmp_path / "eta.dcm"), *layers["lesion map η"][:2])
-    first, second = dcmread(Path(fx) / "IM0001.dcm"), dcmread(eta)
-    assert first.StudyInstanceUID == second.StudyInstanceUID
-    assert first.FrameOfReferenceUID == second.FrameOfReferenceUID
+    export_study(store, tmp_path / "stored", to="parametric-map")
+    write_series(make_volume(), tmp_path / "scan", description="scan")
+    files = [
+        Path(fx) / "IM0001.dcm",
+        Path(eta),
+        tmp_path / "stored" / "spread.dcm",
+        tmp_path / "scan" / "IM0001.dcm",
+    ]
+    assert len({dcmread(path).StudyInstanceUID for path in files}) == 1
+    assert len({dcmread(path).FrameOfReferenceUID for path in files}) == 1
 
 
 def test_layers_become_one_ome_zarr_folder(tmp_path: Path, store: Store, volume: Volume) -> None:

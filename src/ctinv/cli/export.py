@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ctinv.cli.app import command
-from ctinv.cli.options import AsJson, Study
+from ctinv.cli.options import AsJson, Study, Uid
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
+
+if TYPE_CHECKING:
+    from ctinv.sampler import Store
+    from ctinv.volume import Volume
 
 _NONE, _ALL = "none", "all"
 
@@ -51,6 +55,13 @@ def export(
             "nobody's identity is written.",
         ),
     ] = False,
+    scan: Annotated[
+        Path | None,
+        typer.Option(
+            "--scan", help="The study's scan, to show in a png or svg where in its slice the region lies."
+        ),
+    ] = None,
+    uid: Uid = None,
     as_json: AsJson = False,
 ) -> Outcome:
     """Export a study for other programs: whole or not at all, over nothing that exists, without identity."""
@@ -67,6 +78,7 @@ def export(
             wanted=wanted,
             template=template,
             take_over_identity=take_over_identity,
+            scan=_scan(scan, uid, store),
             progress=progress,
         )
     data = {
@@ -89,6 +101,16 @@ def export(
             console.print(f"left out: {name}, {why}", markup=False)
 
     return Outcome(data, show)
+
+
+def _scan(path: Path | None, uid: str | None, store: Store) -> Volume | None:
+    """The scan, in the study's modality and unit."""
+    if path is None:
+        return None
+    from ctinv.io import read
+
+    known = store.setting.volume
+    return read(path, uid=uid, modality=known.modality, unit=known.unit)
 
 
 def _names(text: str) -> tuple[str, ...] | None:

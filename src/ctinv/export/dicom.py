@@ -15,7 +15,7 @@ from ctinv.export.wanted import Choice
 from ctinv.io.dicom_write import Source, source_of, write_series
 from ctinv.io.parametric_map import Grid, write_parametric_map
 from ctinv.report import Study
-from ctinv.volume import Volume
+from ctinv.volume import Volume, uid_of
 
 Progress = Callable[[str, float], None]
 _NUMBERS = {"scan": 1, "denoised": 2, "mean": 3, "spread": 11, "worst": 12, "eta": 13}
@@ -94,7 +94,7 @@ def write_maps(
         progress(f"writing {name}", index / len(choice.maps))
         values, affine, unit = map_of(study, name)
         write_parametric_map(
-            Grid(np.ascontiguousarray(values), affine, unit, study.setting.volume.uid),
+            Grid(np.ascontiguousarray(values), affine, unit, uid_of(study.provenance.series)),
             folder / f"{name}.dcm",
             quantity=QUANTITIES[name],
             description=f"{TITLES[name]}, research use only"[:64],
@@ -134,7 +134,8 @@ def _volume(study: Study, series: Series) -> Volume:
     facts = region.acquisition
     if series.name in ("denoised", "mean"):
         facts = replace(facts, dose_fraction=None, photons=None)
-    return replace(region, hu=np.ascontiguousarray(series.hu), acquisition=facts)
+    uid = uid_of(study.provenance.series)  # what comes from one scan shares study and frame of reference
+    return replace(region, hu=np.ascontiguousarray(series.hu), acquisition=facts, uid=uid)
 
 
 def _seed(seed_text: str | None, name: str) -> str | None:

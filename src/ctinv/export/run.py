@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ctinv.atomic import creating, refuse_existing, write_png, write_svg
 from ctinv.errors import InputError
 from ctinv.export.wanted import Choice, Wanted, choose
+from ctinv.volume import Box, Volume, hash_series
 
 if TYPE_CHECKING:
     from ctinv.io.dicom_write import Source
@@ -54,6 +55,7 @@ def export_study(
     wanted: Wanted | None = None,
     template: str | Path | None = None,
     take_over_identity: bool = False,
+    scan: Volume | None = None,
     seed_text: str | None = None,
     progress: Progress = lambda text, fraction: None,
 ) -> Exported:
@@ -69,6 +71,7 @@ def export_study(
         take_over_identity: True says in words what giving a template means: patient, study and frame of reference of
             that file are written into every DICOM file, which is then as identifying as its source, and the source
             images are named. Without both, DICOM files carry no identity.
+        scan: The whole scan, for the panel of a picture that shows where in its slice the region lies.
         seed_text: Makes all UIDs a function of this text, for files that come out equal each time.
         progress: Told what is being written and the share that is done, NaN where it is not known; may raise to stop.
 
@@ -83,7 +86,8 @@ def export_study(
     _check_target(target, to)
     wanted = wanted or Wanted()
     if to in ("png", "svg"):
-        _picture(study, target, to, wanted)
+        progress("drawing the figure", float("nan"))
+        _picture(study, target, to, wanted, scan)
         return Exported((target.name,), {}, target.stat().st_size)
     source = _identity(study, to, template, take_over_identity)
     choice = choose(study, wanted, TAKES[to])
@@ -152,13 +156,18 @@ def _identity(study: Study, to: str, template: str | Path | None, take_over_iden
         return dicom.check_template(study, Path(template))
 
 
-def _picture(study: Study, target: Path, to: str, wanted: Wanted) -> None:
+def _picture(study: Study, target: Path, to: str, wanted: Wanted, scan: Volume | None) -> None:
     if wanted != Wanted():
         raise InputError("the figure shows the first samples and all maps; leave the choice of them out.")
     if not study.certificates:
         raise InputError("the study has no finished sample yet, so there is nothing to draw; sample first.")
+    if scan is not None and hash_series(scan.uid) != study.provenance.series:
+        raise InputError(
+            "the scan for the figure is not the one that this study was drawn from; give that scan."
+        )
     from ctinv.picture import draw  # matplotlib takes half a second to load
     from ctinv.report import describe
 
-    figure = draw(study, describe(study), scan_slice=None)
+    plane = None if scan is None else scan.hu[Box.parse(study.provenance.box).z]
+    figure = draw(study, describe(study), scan_slice=plane)
     (write_png if to == "png" else write_svg)(target, figure)

@@ -6,8 +6,6 @@ technical facts of its `Acquisition`. It is written beside its final place and r
 
 from __future__ import annotations
 
-import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from pydicom import Dataset
 from pydicom.pixels import get_encoder
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from ctinv.atomic import flush
+from ctinv.atomic import creating, refuse_existing
 from ctinv.errors import InputError, SeriesError
 from ctinv.io._derived import Source, source_of
 from ctinv.io._quiet import quiet
@@ -62,41 +60,28 @@ def write_series(
         The folder.
 
     Raises:
-        SeriesError: HU do not fit 16 bits, the grid is sheared, or the folder is not empty.
+        InputError: The folder is not empty.
+        SeriesError: HU do not fit 16 bits, or the grid is sheared.
+        ResourceError: The disk refuses.
     """
     if volume.modality != "CT":
         raise SeriesError(
             f"a derived series is written for CT only, this volume is {volume.modality}; use NIfTI."
         )
     target = Path(folder)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SeriesError(f"{target.name[:60]} exists and is not empty; choose a new folder for the series.")
+    refuse_existing(target, parents=True)
     stored = _quantised(volume.hu, slope)
     with quiet():
         common = series_head(volume, description, derived, slope, seed_text, number=number)
         source = source_of(template)
         if source is not None:
             source.hand_over(common)
-        partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
+        with creating(target, parents=True) as partial:
             for z, pixels in enumerate(stored):
                 ds = slice_of(common, volume, z, pixels, source, seed_text)
                 if compress:
                     _compress(ds)
-                _write(ds, partial / f"IM{z + 1:04d}.dcm")
-            if target.exists():
-                target.rmdir()
-            partial.rename(target)
-            flush(target.parent)
-        except OSError as error:
-            raise SeriesError(
-                f"the series could not be written ({error.strerror or 'input/output error'}); check space "
-                "and rights."
-            ) from None
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+                ds.save_as(partial / f"IM{z + 1:04d}.dcm", enforce_file_format=True)
     return target
 
 
@@ -120,10 +105,3 @@ def _compress(ds: Dataset) -> None:
             with suppress(RuntimeError):
                 ds.compress(syntax, generate_instance_uid=False)
                 return
-
-
-def _write(ds: Dataset, path: Path) -> None:
-    with path.open("wb") as stream:
-        ds.save_as(stream, enforce_file_format=True)
-        stream.flush()
-        os.fsync(stream.fileno())
