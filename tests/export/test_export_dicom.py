@@ -18,7 +18,7 @@ from export_studies import (
     validator_errors,
 )
 from highdicom.pm.sop import pmread
-from pydicom import Dataset, dcmread
+from pydicom import Dataset, config, dcmread
 
 from ctinv.errors import InputError, SeriesError
 from ctinv.export import Wanted, export_study
@@ -212,6 +212,24 @@ def test_identity_is_taken_over_only_if_file_and_wish_are_given(tmp_path: Path) 
             assert ds.StudyInstanceUID == dcmread(template).StudyInstanceUID
             assert "PatientIdentityRemoved" not in ds
     assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("to", ["dicom", "parametric-map"])
+def test_identity_comes_along_as_the_scanner_wrote_it(tmp_path: Path, to: str) -> None:
+    """Letters of many alphabets, and a sex and a day that no standard allows."""
+    study, template = source_scan(tmp_path)
+    written = dcmread(template)
+    with config.disable_value_validation():
+        written.SpecificCharacterSet = ["", "ISO 2022 IR 87"]
+        written.PatientName = "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"
+        written.PatientSex, written.PatientBirthDate = "X", "1947.03.11"
+        written.save_as(template)
+    export_study(study, tmp_path / "a", to=to, template=template, take_over_identity=True)
+    with config.disable_value_validation():
+        for _, ds in dicom_files(tmp_path / "a"):
+            assert ds.PatientName == written.PatientName
+            assert (ds.PatientSex, ds.PatientBirthDate) == ("X", "1947.03.11")
+            assert ds.SpecificCharacterSet == written.SpecificCharacterSet
 
 
 def test_beside_its_source_everything_names_the_image_of_its_plane(tmp_path: Path) -> None:

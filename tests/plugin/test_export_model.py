@@ -29,7 +29,8 @@ from napari_ctinv.writer import write_dicom, write_ome_zarr, write_parametric_ma
 
 @pytest.fixture
 def session() -> Iterator[Session]:
-    session = session_of(ViewerModel())
+    viewer = ViewerModel()
+    session = session_of(viewer)
     yield session
     session.close()
 

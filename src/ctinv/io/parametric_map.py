@@ -107,10 +107,13 @@ def write_parametric_map(
     refuse_existing(path)
     with quiet():
         source = source_of(template if template is not None else computed_from)
-        planes = _planes(grid, description, derived, source if template is not None else None, seed_text)
-        made = _build(grid, planes, quantity, description, seed_text, number)
+        made = _build(
+            grid, _planes(grid, description, derived, seed_text), quantity, description, seed_text, number
+        )
         _name_sources(made, grid.affine, source)
         _complete(made, grid, derived or {}, seed_text)
+        if template is not None and source is not None:
+            source.hand_over(made)  # last: highdicom refuses names and days that a scanner may have written
         check_map(made, handed_over=template is not None)
         with replacing(path, size=4 * grid.values.size) as part:
             made.save_as(part, enforce_file_format=True)
@@ -118,19 +121,13 @@ def write_parametric_map(
 
 
 def _planes(
-    grid: Grid,
-    description: str,
-    derived: dict[str, object] | None,
-    identity: Source | None,
-    seed_text: str | None,
+    grid: Grid, description: str, derived: dict[str, object] | None, seed_text: str | None
 ) -> list[Dataset]:
-    """CT images of the same place that say whose map it is; highdicom takes patient, study and places from them."""
+    """CT images of nobody in the same place; highdicom takes patient, study and places from them."""
     place = Volume(np.zeros(grid.values.shape, np.float32), grid.affine, grid.uid)
     head = series_head(place, description, derived, 1.0, seed_text)
-    if identity is not None:
-        identity.hand_over(head)
     blank = np.zeros(grid.values.shape[1:], np.int16)
-    return [slice_of(head, place, z, blank, identity, seed_text) for z in range(len(grid.values))]
+    return [slice_of(head, place, z, blank, None, seed_text) for z in range(len(grid.values))]
 
 
 def _build(
@@ -257,8 +254,7 @@ def _complete(made: ParametricMap, grid: Grid, derived: dict[str, object], seed_
     add_statement(made, derived)
     made.ImageType = _FRAME_TYPE
     made.Laterality = ""
-    if "PatientIdentityRemoved" in made:
-        made.LongitudinalTemporalInformationModified = "REMOVED"
+    made.LongitudinalTemporalInformationModified = "REMOVED"
     for keyword in ("InstanceCreationDate", "InstanceCreationTime"):
         if keyword in made:
             del made[keyword]
