@@ -17,6 +17,7 @@ from ctinv.volume import Box, Volume
 from napari_ctinv.placement import affine_at, canonical, place
 
 if TYPE_CHECKING:
+    from ctinv.analysis.finding import Finding, Map
     from ctinv.sampler import Samples, Store
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -26,6 +27,9 @@ SOFT_TISSUE = (40.0, 400.0)
 
 KEY = "ctinv"
 """The entry of ``layer.metadata`` that belongs to this package."""
+
+_FINDING_IMAGES = ("scan", "denoised", "inserted", "denoised_inserted")
+"""Maps of findings that are images, to be seen in the window of the scan."""
 
 SLICE_LABELS = ("z", "y", "x")
 
@@ -180,8 +184,65 @@ def _map_layers(study: Samples | Store) -> Iterator[LayerTuple]:
     if study.provenance.domain != "target":  # those are not fed back
         worst = np.asarray(study.worst(), dtype=np.float32)
         yield _map(worst, corner, f"worst feed-back error [{unit}]", "magma", _ceiling(worst), about, unit)
+    yield spread_layer(study)
+
+
+def mean_layer(study: Samples | Store, *, window: tuple[float, float] | None = None) -> LayerTuple:
+    """The mean of the samples over the region, hidden until asked for."""
+    region = study.setting.volume
+    info = {"kind": "map", "unit": region.unit, **_about(study)}
+    values = np.asarray(study.mean(), dtype=np.float32)[None]
+    limits = window or window_limits(region)
+    return _image(
+        values, region.affine, f"mean of x̃ [{region.unit}]", limits=limits, info=info, visible=False
+    )
+
+
+def spread_layer(study: Samples | Store) -> LayerTuple:
+    """The standard deviation of the samples over the region, hidden until asked for."""
+    region = study.setting.volume
     spread = np.asarray(study.spread(), dtype=np.float32)
-    yield _map(spread, region, f"spread [{unit}]", "magma", _ceiling(spread), about, unit)
+    name = f"spread [{region.unit}]"
+    return _map(spread, region.affine, name, "magma", _ceiling(spread), _about(study), region.unit)
+
+
+def finding_layer(
+    study: Samples | Store, finding: Finding, key: str, *, window: tuple[float, float] | None = None
+) -> LayerTuple:
+    """One map of a finding over the region, hidden until asked for.
+
+    Args:
+        study: The study that was analysed.
+        finding: The finding.
+        key: Name of the map in it.
+        window: Contrast limits of maps that are images.
+    """
+    found, region = finding.maps[key], study.setting.volume
+    name = found.title if found.unit == "1" else f"{found.title} [{found.unit}]"
+    colormap, limits = _finding_colours(key, found, window or window_limits(region))
+    info = {"kind": "map", "unit": found.unit, "colorbar": True, "finding": finding.name, **_about(study)}
+    return _image(
+        found.values[None],
+        region.affine,
+        name,
+        limits=limits,
+        colormap=_colormap(colormap),
+        info=info,
+        visible=False,
+    )
+
+
+def _finding_colours(key: str, found: Map, window: tuple[float, float]) -> tuple[str, tuple[float, float]]:
+    """Colour map and limits: images in their window, η from blind to seen, signed maps around zero, the rest from zero."""
+    if key in _FINDING_IMAGES:
+        return "gray", window
+    if key.startswith("eta"):
+        return "blindness", (0.0, 1.0)
+    finite = found.values[np.isfinite(found.values)]
+    if finite.size and float(finite.min()) < 0:
+        top = _ceiling(np.abs(finite))
+        return "RdBu_r", (-top, top)
+    return "magma", (0.0, _ceiling(finite))
 
 
 def layer_info(metadata: dict[str, Any]) -> dict[str, Any]:
