@@ -6,7 +6,7 @@ kind, full affine and provenance. Nothing here needs a running viewer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,11 +105,33 @@ def outline_layer(volume: Volume, box: Box) -> LayerTuple:
         InputError: The box lies outside the volume.
     """
     box.check_inside(volume.shape)
+    corners = _corners(box.z, (box.y0, box.y1), (box.x0, box.x1))
+    return _shapes(volume, [corners], f"region {box}", {"kind": "outline", "box": box})
+
+
+def squares_layer(volume: Volume, size: int, places: Sequence[tuple[int, int, int]]) -> LayerTuple:
+    """Outlines of n x n squares, by slice, first row and first column, in which noise was read."""
+    drawn = [_corners(z, (y, y + size), (x, x + size)) for z, y, x in places]
+    return _shapes(volume, drawn, "squares of the noise", {"kind": "squares"})
+
+
+def regions_layer(volume: Volume) -> LayerTuple:
+    """A layer to draw regions of interest in, on the voxels of a volume; empty at first."""
+    return _shapes(volume, [], "regions of interest", {"kind": "regions"})
+
+
+def _corners(z: int, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.float64]:
+    """(4, 3) corners around rows and columns of a slice, half open as in NumPy."""
+    (y0, y1), (x0, x1) = ((first - 0.5, last - 0.5) for first, last in (rows, columns))
+    return np.array([(z, y0, x0), (z, y0, x1), (z, y1, x1), (z, y1, x0)])
+
+
+def _shapes(volume: Volume, drawn: list[NDArray[np.float64]], name: str, info: dict[str, Any]) -> LayerTuple:
+    """Yellow rectangles on the voxels of a volume."""
     placement = place(volume.affine, volume.shape)
-    rows, columns = (box.y0 - 0.5, box.y1 - 0.5), (box.x0 - 0.5, box.x1 - 0.5)
-    drawn = [(rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[1]), (rows[1], columns[0])]
     arguments = {
-        "name": f"region {box}",
+        "name": name,
+        "ndim": 3,
         "shape_type": "rectangle",
         "edge_color": "yellow",
         "face_color": "transparent",
@@ -118,9 +140,9 @@ def outline_layer(volume: Volume, box: Box) -> LayerTuple:
         "translate": placement.translate,
         "units": ("mm", "mm", "mm"),
         "axis_labels": SLICE_LABELS,
-        "metadata": {KEY: {"kind": "outline", "box": box}},
+        "metadata": {KEY: info},
     }
-    return [np.array([(box.z, *corner) for corner in drawn])], arguments, "shapes"
+    return drawn, arguments, "shapes"
 
 
 def result_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
