@@ -7,12 +7,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ctinv.analysis.finding import Finding
 from ctinv.errors import InputError
 from napari_ctinv.engine.messages import Report
+
+if TYPE_CHECKING:
+    from ctinv.analysis.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,12 @@ def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
         yield Analysed(name, finding, refused, time.monotonic() - begun)
 
 
-def _one(name: str, about: object, seed: int) -> tuple[Finding | None, str]:
+def _one(name: str, about: Subject, seed: int) -> tuple[Finding | None, str]:
     from ctinv.analysis.registry import analyse as run
     from ctinv.jsonable import plain
 
     try:
-        found = run(name, about, seed=seed)  # type: ignore[arg-type]
+        found = run(name, about, seed=seed)
     except (InputError, np.linalg.LinAlgError) as error:
         return None, str(error)
     return replace(found, figures=plain(found.figures), curves=plain(found.curves)), ""

@@ -20,7 +20,7 @@ FEWEST = 3
 """A smaller square is taken where fewer of a larger one fit."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Squares:
     """Where noise is read: n x n squares, by slice, first row and first column."""
 
