@@ -48,7 +48,7 @@ class Report(Section):
         self.open_button.clicked.connect(self.guard(self._open))
         self.add(self.open_button)
         model.events.page.connect(self._on_page)
-        model.events.verdict.connect(self.verdict.setText)
+        model.events.verdict.connect(lambda verdict: self.verdict.setText(verdict))
         self._on_page(model.page)
         self.verdict.setText(model.verdict)
 

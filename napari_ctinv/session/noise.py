@@ -123,8 +123,8 @@ class NoiseModel:
         self.found = item
 
     def _look(self, _value: Any = None) -> None:
-        scan = self.session.scan
+        scan, before = self.session.scan, self.layers
         self.layers = tuple(layer for layer in scan.layers if layer is not scan.layer)
-        if self.denoised not in self.layers:
-            denoised = [one for one in self.layers if layer_info(one.metadata).get("kind") == "denoised"]
-            self.denoised = (denoised or [None])[-1]
+        denoised = [one for one in self.layers if layer_info(one.metadata).get("kind") == "denoised"]
+        if self.denoised not in self.layers or any(one not in before for one in denoised):
+            self.denoised = denoised[-1] if denoised else None

@@ -101,7 +101,6 @@ def test_another_study_takes_the_findings_away(session: Session) -> None:
     session.invariances.study = None
     with pytest.raises(InputError, match="no study"):
         model.run()
-    session.invariances.study = None
 
 
 def test_the_gallery_shows_shares_and_goes_to_the_sample(session: Session) -> None:
@@ -126,8 +125,8 @@ def test_a_region_is_measured_at_one_place_in_every_image(session: Session) -> N
     model, store, scan = session.roi, session.invariances.study, session.scan.layer
     layer = model.draw("ellipse")
     assert layer.mode == "add_ellipse"
-    layer.add([(BOX.z, 183.5, 163.5), (BOX.z, 183.5, 171.5), (BOX.z, 191.5, 171.5), (BOX.z, 191.5, 163.5)],
-              shape_type="rectangle")  # fmt: skip
+    corners = [(183.5, 163.5), (183.5, 171.5), (191.5, 171.5), (191.5, 163.5)]
+    layer.add(np.array([(BOX.z, *corner) for corner in corners]), shape_type="rectangle")
     session.viewer.dims.set_point(session.viewer.dims.ndim - 4, 5)
     rows = {row.image: row.statistics for row in model.measure()}
     inside = (slice(4, 12), slice(4, 12))
