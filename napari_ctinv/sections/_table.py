@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+_WIDEST = 170  # pixels of a column; the whole text is in its tooltip
 _ROWS = 12  # more of them scroll
 
 
@@ -55,6 +56,7 @@ class Table(QWidget):
         assert horizontal is not None
         vertical.setVisible(False)
         vertical.setDefaultSectionSize(20)
+        horizontal.setMaximumSectionSize(_WIDEST)
         horizontal.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

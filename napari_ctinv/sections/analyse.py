@@ -130,6 +130,7 @@ class FindingView(QWidget):
         layout.setContentsMargins(0, 6, 0, 0)
         title = QLabel(f"<b>{ANALYSES[name].title}</b>{self._stamp()}")
         title.setToolTip(ANALYSES[name].question)
+        title.setWordWrap(True)
         layout.addWidget(title)
         self.sentence = QLabel(self.refused or (self.finding.sentence if self.finding else ""))
         self.sentence.setWordWrap(True)

@@ -61,7 +61,7 @@ class RoiStatistics(Section):
             "mean, standard deviation and the like of every region in every image, in its unit"
         )
         self.measure.clicked.connect(self.guard(self._begin))
-        self.live = QCheckBox("and again with every change")
+        self.live = QCheckBox("live")
         self.live.setToolTip("measure again when a region, the slice or the sample changes")
         self.live.setChecked(True)
         below = QHBoxLayout()

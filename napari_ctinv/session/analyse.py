@@ -108,13 +108,12 @@ class AnalyseModel:
         """The curves of a finding, ready to be drawn."""
         return plots_of(self.findings[name], self.unit)
 
-    def show_map(self, name: str, key: str, *, visible: bool = True) -> Layer:
+    def show_map(self, name: str, key: str) -> Layer:
         """A map of a finding as a layer over the scan, made on first use.
 
         Args:
             name: Name of the finding.
             key: Name of the map.
-            visible: Whether it is shown at once.
 
         Raises:
             InputError: The study is gone.
@@ -127,9 +126,8 @@ class AnalyseModel:
             tuple_ = finding_layer(study, self.findings[name], key, window=self.session.scan.window)
             (layer,) = add_layers(viewer, [tuple_])
             self._layers[name, key] = layer
-        layer.visible = visible or layer.visible
-        if visible:
-            viewer.layers.selection.active = layer
+        layer.visible = True
+        viewer.layers.selection.active = layer
         return layer
 
     def _arrive(self, item: Analysed) -> None:
@@ -139,14 +137,6 @@ class AnalyseModel:
             self.refused = {**self.refused, item.name: item.refused}
             return
         self.findings = {**self.findings, item.name: item.finding}
-        leading = next(iter(item.finding.maps), None)
-        if leading is not None:
-            self.session.engine().delivery.post(lambda: self._lay(item.name, leading))
-
-    def _lay(self, name: str, key: str) -> None:
-        """The leading map waits in the layer list, hidden; made in a turn of the event loop of its own."""
-        if self._analysed is not None and name in self.findings:
-            self.show_map(name, key, visible=False)
 
     def _forget(self, names: tuple[str, ...]) -> None:
         self.findings = {name: one for name, one in self.findings.items() if name not in names}

@@ -207,8 +207,10 @@ class RoiModel:
         if not isinstance(layer, Image) or layer.rgb or layer.multiscale or layer.ndim not in (2, 3, 4):
             return False
         turned = np.any(layer.rotate != np.eye(layer.ndim)) or np.any(np.asarray(layer.shear) != 0)
-        kind = layer_info(layer.metadata).get("kind")
-        return not turned and (layer.visible or kind in ("ct", "denoised", "samples"))
+        info = layer_info(layer.metadata)
+        if info.get("kind") == "ct" and "provenance" in info and layer is not self.session.scan.layer:
+            return False  # the region of the scan that is measured already
+        return not turned and (layer.visible or info.get("kind") in ("ct", "denoised", "samples"))
 
     def _image(self, layer: Any, study: Store | None) -> _Image:
         info = layer_info(layer.metadata)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
-from ctinv.quality.fidelity import HOUNSFIELD, Scale
-from ctinv.quality.noise import NoisePower, nps_distance
 from ctinv.quality.roi import Mask
-from ctinv.quality.same_noise import Squares, filling, homogeneous, same_noise
+from ctinv.quality.squares import Squares, filling
 from ctinv.volume import Volume
 from napari_ctinv.engine.messages import Report
+
+if TYPE_CHECKING:
+    from ctinv.quality.noise import NoisePower
 
 _PIXELS_AGREE = 0.01  # rows and columns of one size, and voxels of two images in one place, to this share
 
@@ -78,6 +80,9 @@ def noise(request: NoiseRequest, report: Report) -> Generator[NoiseFound, None, 
     Raises:
         InputError: The images do not lie on the same voxels, or there is no place to measure.
     """
+    from ctinv.quality.fidelity import HOUNSFIELD, Scale
+    from ctinv.quality.same_noise import homogeneous, same_noise
+
     scan = request.volumes[0]
     spacing = _pixel_mm(scan)
     first, shape = _common(request.volumes)
@@ -100,6 +105,8 @@ def noise(request: NoiseRequest, report: Report) -> Generator[NoiseFound, None, 
 
 
 def _row(name: str, unit: str, power: NoisePower, reference: NoisePower) -> Noise:
+    from ctinv.quality.noise import nps_distance
+
     return Noise(
         name,
         unit,

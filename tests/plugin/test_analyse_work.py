@@ -14,7 +14,7 @@ from ctinv.analysis.registry import ANALYSES
 from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError, ModelError
 from ctinv.io.dicom import read_series
-from ctinv.quality.same_noise import Squares
+from ctinv.quality.squares import Squares
 from ctinv.report.record import Record
 from ctinv.resources import ct_folder
 from ctinv.sampler import InvarianceSampler, Store

@@ -8,7 +8,8 @@ import pytest
 from ctinv.errors import InputError
 from ctinv.quality.fidelity import Scale
 from ctinv.quality.noise import noise_power
-from ctinv.quality.same_noise import Squares, filling, homogeneous, read, same_noise
+from ctinv.quality.same_noise import homogeneous, read, same_noise
+from ctinv.quality.squares import Squares, filling
 
 SPACING = 0.7
 

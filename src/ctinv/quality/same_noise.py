@@ -1,31 +1,20 @@
-"""Noise of several images of one patient in the very same squares, which are chosen once, or fill a drawn region."""
+"""Noise of several images of one patient in the very same squares, which are chosen once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
 from ctinv.quality.fidelity import HOUNSFIELD, Scale
-from ctinv.quality.measure import MOST_SQUARES, SQUARE_PIXELS
+from ctinv.quality.measure import MOST_SQUARES
 from ctinv.quality.noise import NoisePower, Square, flat_squares, noise_power
-from ctinv.quality.roi import Mask, squares_inside
+from ctinv.quality.squares import SIZES, Squares
 
-SIZES = (SQUARE_PIXELS, 24, 16, 12)
-"""Edges that are tried in pixels, the largest first: fewer pixels tell frequencies less well apart."""
 FEWEST = 3
 """A smaller square is taken where fewer of a larger one fit."""
-
-
-@dataclass(frozen=True)
-class Squares:
-    """Where noise is read: n x n squares, by slice, first row and first column."""
-
-    size: int
-    places: tuple[tuple[int, int, int], ...]
 
 
 def homogeneous(
@@ -62,25 +51,6 @@ def homogeneous(
     if not best.places:
         raise InputError("the scan has no homogeneous square of soft tissue here; draw a region instead.")
     return best
-
-
-def filling(masks: Mapping[int, Mask]) -> Squares:
-    """Squares that fill a drawn region.
-
-    Args:
-        masks: Slice to (H, W) region.
-
-    Raises:
-        InputError: Not even the smallest square fits.
-    """
-    for size in SIZES:
-        found = tuple((z, y, x) for z, mask in masks.items() for y, x in squares_inside(mask, size))
-        if found:
-            return Squares(size, found)
-    raise InputError(
-        f"the region holds no square of {SIZES[-1]} x {SIZES[-1]} pixels, which the noise power spectrum needs; "
-        "draw it larger."
-    )
 
 
 def read(squares: Squares, image: NDArray[np.float32]) -> NDArray[np.float64]:
