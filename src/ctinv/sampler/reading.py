@@ -26,6 +26,7 @@ from ctinv.sampler.samples import check_pixel, summarise
 from ctinv.sampler.stored_setting import read_setting
 
 if TYPE_CHECKING:
+    from ctinv.sampler.stack import ImageStack
     from ctinv.sampler.verify import Fault
 
 _TRIES = 3
@@ -176,9 +177,13 @@ class StoreReader:
 
         return find_faults(self.path)
 
-    def lazy(self) -> Any:
-        """Dask array (n, 1, h, w) float32 HU of the committed samples, loaded chunk by chunk when shown."""
+    def lazy(self) -> ImageStack:
+        """(n, 1, h, w) float32 HU of the committed samples, read where they are shown."""
         return self.x_tilde.lazy(self.rows)
+
+    def lazy_error(self) -> ImageStack:
+        """(n, 1, H', W') float32 HU of their feed-back errors f(x̃) − f(x), read where they are shown."""
+        return self.feedback_error.lazy(self.rows)
 
     def probe(self, y: int, x: int) -> NDArray[np.float32]:
         """(n,) HU, every committed sample at row y, column x of the region; reads only the chunks needed."""
