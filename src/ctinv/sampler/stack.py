@@ -155,6 +155,9 @@ class ImageStack:
             return self._image(int(chosen))[rest]
         return self._images(chosen)[(slice(None), *rest)]
 
+    def __deepcopy__(self, _memo: Any) -> ImageStack:
+        return self  # it is never changed, and a copy of a layer shares what was read
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self._images(np.arange(len(self._rows))).astype(dtype or self.dtype, copy=False)
 
