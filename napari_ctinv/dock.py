@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("scan_choice:ScanChoice",),
     "Denoise": ("network:Network", "denoising:Denoising"),
-    "Invariances": ("sampling:Sampling",),
+    "Invariances": (
+        "sampling:Sampling",
+        "certificates:Certificates",
+        "film:Film",
+        "probe:Probe",
+        "compare:Compare",
+    ),
     "Analyse": (),
     "Train": (),
 }

@@ -24,16 +24,26 @@ from napari_ctinv.session.settings import Settings, remembered
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_ctinv.session.certificates import CertificatesModel
+    from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.film import FilmModel
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
+    from napari_ctinv.session.probe import ProbeModel
     from napari_ctinv.session.scan import ScanModel
+    from napari_ctinv.session.shown import ShownModel
 
 MODELS = {
     "scan": "scan:ScanModel",
     "network": "network:NetworkModel",
     "denoise": "denoise:DenoiseModel",
     "invariances": "invariances:InvariancesModel",
+    "shown": "shown:ShownModel",
+    "certificates": "certificates:CertificatesModel",
+    "probe": "probe:ProbeModel",
+    "film": "film:FilmModel",
+    "compare": "compare:CompareModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -55,6 +65,11 @@ class Session:
         network: NetworkModel
         denoise: DenoiseModel
         invariances: InvariancesModel
+        shown: ShownModel
+        certificates: CertificatesModel
+        probe: ProbeModel
+        film: FilmModel
+        compare: CompareModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

@@ -232,6 +232,11 @@ class Samples:
         check_pixel(y, x, self.setting.region)
         return self.x_tilde[:, 0, y, x].copy()
 
+    @property
+    def has_maps(self) -> bool:
+        """Always: they are computed from what is in memory."""
+        return True
+
     def mean(self) -> NDArray[np.float32]:
         """(h, w) mean of x̃ in HU."""
         return self._maps.mean()
