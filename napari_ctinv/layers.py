@@ -181,11 +181,11 @@ def raw_layers(
         errors: (n, 1, H', W') HU over the output box, likewise.
         window: Contrast limits of the candidates in HU.
     """
-    region, order = study.setting.volume, _stack_order(study)
+    region = study.setting.volume
     largest = np.array([certificate.rmse_hu_raw for certificate in study.certificates], dtype=np.float32)
     info = {"unit": region.unit, **_about(study)}
     raw = _image(
-        candidates.transpose(order),
+        in_view_order(study, candidates),
         region.affine,
         f"x̃ raw {study.provenance.generator}",
         limits=window or window_limits(region),
@@ -194,7 +194,7 @@ def raw_layers(
         visible=False,
     )
     difference = _error_image(
-        errors.transpose(order),
+        in_view_order(study, errors),
         study,
         f"f(x̃ raw) − f(x) [{region.unit}]",
         _ceiling(3 * largest),
@@ -208,17 +208,18 @@ def sample_stack(study: Samples | Store) -> Any:
 
     The axes are those of the viewer, which for a sagittal or coronal region is not the order of the scan.
     """
-    return study.lazy().transpose(_stack_order(study))
+    return in_view_order(study, study.lazy())
 
 
 def error_stack(study: Samples | Store) -> Any:
     """(n, 1, H', W') float32 HU, f(x̃) − f(x) of the finished rows, likewise."""
-    return study.lazy_error().transpose(_stack_order(study))
+    return in_view_order(study, study.lazy_error())
 
 
-def _stack_order(study: Samples | Store) -> tuple[int, ...]:
+def in_view_order(study: Samples | Store, stack: Any) -> Any:
+    """A (n, 1, h, w) stack in the axes of the scan with its axes in the order of the viewer's."""
     order = place(study.setting.volume.affine, study.setting.volume.shape).order
-    return (0, *(axis + 1 for axis in order))
+    return stack.transpose((0, *(axis + 1 for axis in order)))
 
 
 def _error_image(

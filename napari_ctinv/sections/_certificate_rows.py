@@ -1,7 +1,7 @@
 """The certificates as a Qt model: rows are made when they are looked at, and sorted all at once by NumPy.
 
-A proxy model of Qt would ask Python for each comparison, some seconds for 100,000 rows; one sort of a column of numbers takes
-milliseconds. So the order is kept here.
+A proxy model of Qt would ask Python for each comparison, some seconds for 100,000 rows; one sort of a column of numbers
+takes milliseconds. So the order is kept here.
 """
 
 from __future__ import annotations
@@ -123,8 +123,7 @@ class CertificateRows(QAbstractTableModel):
         self._rows = np.empty_like(self._order)
         self._rows[self._order] = np.arange(len(self._order))
         moved = [
-            self.index(self.row_of(place), index.column())
-            for place, index in zip(places, held, strict=True)
+            self.index(self.row_of(place), index.column()) for place, index in zip(places, held, strict=True)
         ]
         self.changePersistentIndexList(held, moved)
         self.layoutChanged.emit()

@@ -28,7 +28,7 @@ class Certificates(Section):
         self.table = self._make_table()
         self.add(self.line)
         self.add(self.table)
-        self.model.events.line.connect(self.line.setText)
+        self.model.events.line.connect(lambda line: self.line.setText(line))
         self.model.events.unit.connect(self.rows.set_unit)
         self.shown.events.samples.connect(self._follow)
         self.shown.events.finished.connect(self._follow)
@@ -47,7 +47,8 @@ class Certificates(Section):
         table.setWordWrap(False)
         table.setFixedHeight(HEIGHT)
         down, across = table.verticalHeader(), table.horizontalHeader()
-        assert down is not None and across is not None  # always there; PyQt's stubs do not know
+        assert down is not None  # these are always there; PyQt's stubs do not know
+        assert across is not None
         down.setVisible(False)
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(ROW_HEIGHT)

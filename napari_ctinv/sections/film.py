@@ -38,7 +38,9 @@ class Film(Section):
             label="", text="forth and back", tooltip="turn round at both ends instead of starting anew"
         )
         self.passes_only = CheckBox(
-            label="", text="passes only", tooltip="leave out samples that did not reach their tier or are implausible"
+            label="",
+            text="passes only",
+            tooltip="leave out samples that did not reach their tier or are implausible",
         )
         self.add(self.button)
         self.add(Container(widgets=[self.fps, self.ping_pong, self.passes_only], labels=True))

@@ -22,7 +22,9 @@ class Probe(Section):
         self.button = QPushButton("&Probe a pixel")
         self.button.setCheckable(True)
         self.button.setChecked(self.model.on)
-        self.button.setToolTip("while it is down, a click on the image shows all samples at that pixel, in HU")
+        self.button.setToolTip(
+            "while it is down, a click on the image shows all samples at that pixel, in HU"
+        )
         self.plot = Plot("HU", "samples")
         self.plot.setToolTip("how many samples have which value at the pixel; dashed: x and f(x)")
         self.line = QLabel("")
@@ -31,7 +33,7 @@ class Probe(Section):
         for part in (self.button, self.plot, self.line):
             self.add(part)
         self.button.toggled.connect(self._on_button)
-        self.model.events.on.connect(self.button.setChecked)
+        self.model.events.on.connect(lambda on: self.button.setChecked(on))
         self.model.events.probed.connect(self._show)
         self.model.events.message.connect(self._on_message)
         self._show(self.model.probed)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
     from napari_ctinv.session.probe import ProbeModel
+    from napari_ctinv.session.raw import RawModel
     from napari_ctinv.session.scan import ScanModel
     from napari_ctinv.session.shown import ShownModel
 
@@ -43,6 +44,7 @@ MODELS = {
     "certificates": "certificates:CertificatesModel",
     "probe": "probe:ProbeModel",
     "film": "film:FilmModel",
+    "raw": "raw:RawModel",
     "compare": "compare:CompareModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
@@ -69,6 +71,7 @@ class Session:
         certificates: CertificatesModel
         probe: ProbeModel
         film: FilmModel
+        raw: RawModel
         compare: CompareModel
 
     def __init__(self, viewer: ViewerModel) -> None:

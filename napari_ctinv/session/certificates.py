@@ -21,7 +21,7 @@ COLUMNS = ("k", "RMSE\n[{unit}]", "NFE\nraw", "NFE", "χ²/n", "passes", "tier")
 TIPS = (
     "number of the sample",
     "root mean square of f(x̃) − f(x), in the unit of the scan",
-    "feed-back error of the candidate before correction, in units of what a re-scan would show; 1: no better than re-scanning",
+    "feed-back error of the candidate before correction, in units of a re-scan's; 1: no better than re-scanning",
     "the same after correction; 0.5 and more is no invariance",
     "how much like a scan the sample looks; the line above names that of the scan itself",
     "times f was evaluated or differentiated for this sample",

@@ -83,6 +83,8 @@ class CompareModel:
         now, self._now = self._now, None
         if now is not None:
             now.leave()
+        if self.mode == RAW:
+            self.session.raw.hide()
         self.mode = OFF
 
     def tick(self) -> None:
@@ -98,7 +100,9 @@ class CompareModel:
         if mode == RAW:
             return SideBySide(viewer, self.session.raw.show())
         if mode not in PAIRED:
-            raise InputError(f"there is no comparison {mode!r}; choose one of {GRID}, {RAW}, {', '.join(PAIRED)}.")
+            raise InputError(
+                f"there is no comparison {mode!r}; choose one of {GRID}, {RAW}, {', '.join(PAIRED)}."
+            )
         below, above = self._pair()
         if mode == BLINK:
             return Blink(viewer, below, above)
@@ -163,7 +167,7 @@ class CompareModel:
 
     def _on_tile(self, tile: float) -> None:
         if self.mode == CHECKERBOARD and isinstance(self._now, CutIn):
-            self._now.cut = checkerboard(self._now.layers[1], tile)  # type: ignore[arg-type]
+            self._now.cut = checkerboard(self._now.layers[1], tile)
 
 
 def can_compare(layer: Layer) -> bool:

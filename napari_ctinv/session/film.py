@@ -47,9 +47,7 @@ class FilmModel:
     def places(self) -> list[int]:
         """The places in the stack that are shown."""
         certificates = self.session.shown.certificates
-        return [
-            place for place, one in enumerate(certificates) if not (self.passes_only and warns(one))
-        ]
+        return [place for place, one in enumerate(certificates) if not (self.passes_only and warns(one))]
 
     def tick(self, now: float | None = None) -> None:
         """Show what is due.

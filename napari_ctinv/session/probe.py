@@ -178,13 +178,14 @@ class ProbeModel:
 
     def _show_mark(self) -> None:
         samples, viewer = self.session.shown.samples, self.session.viewer
-        assert samples is not None and self.pixel is not None
+        assert samples is not None
+        assert self.pixel is not None
         volume = self._study().setting.volume
         seen = [(0, *self.pixel)[axis] for axis in place(volume.affine, volume.shape).order]
         point = np.array([samples.data_to_world([0, *seen])[-2:]])
         if self._mark is None or self._mark not in viewer.layers:
             active = viewer.layers.selection.active
-            (self._mark,) = add_layers(viewer, [probe_layer(point)])  # type: ignore[assignment]
+            (self._mark,) = add_layers(viewer, [probe_layer(point)])
             viewer.layers.selection.active = active  # the tools stay those of the image
         else:
             self._mark.data = point

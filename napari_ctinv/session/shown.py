@@ -80,7 +80,7 @@ class ShownModel:
         for layer in reversed(self.session.viewer.layers):
             info = layer_info(layer.metadata)
             if info.get("kind") == kind and info.get("key") == key and "whole" not in info:
-                return layer  # type: ignore[return-value]
+                return layer
         return None
 
     def errors(self) -> Image | None:
@@ -90,7 +90,7 @@ class ShownModel:
             return None
         found = self.layer("errors")
         if found is None:
-            (found,) = add_layers(self.session.viewer, [errors_layer(study)])  # type: ignore[assignment]
+            (found,) = add_layers(self.session.viewer, [errors_layer(study)])
             layers = self.session.viewer.layers
             layers.move(layers.index(found), layers.index(samples))
             layers.selection.active = samples

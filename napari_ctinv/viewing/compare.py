@@ -111,7 +111,8 @@ class CutIn:
         self._part = Part(above, cut)
         self.part = viewer.add_layer(Layer.create(*part_layer(above, self._part)))
         self._stage.show_only((below, self.part))
-        self._linked = link_windows(viewer, (below, above, self.part))
+        self._linked = link_windows(viewer, (below, above))
+        viewer.layers.link_layers([above, self.part], ("contrast_limits", "colormap", "gamma"))
         above.events.data.connect(self._follow)
 
     @property
@@ -161,7 +162,7 @@ class SwipeOver(CutIn):
         self._moved = moved
         super().__init__(viewer, below, above, Swipe(self._position(share)))
         self.line = viewer.add_layer(Layer.create(*divider_layer(self._ends(share))))
-        viewer.layers.selection.active = self._stage_active()
+        viewer.layers.selection.active = above
         viewer.mouse_drag_callbacks.append(self._drag)
 
     @property
@@ -183,9 +184,6 @@ class SwipeOver(CutIn):
         if self.line in self._viewer.layers:
             self._viewer.layers.remove(self.line)
         super().leave()
-
-    def _stage_active(self) -> Any:
-        return self.layers[1] if self.layers[1] in self._viewer.layers else None
 
     def _position(self, share: float) -> float:
         return self._left + share * (self._right - self._left)

@@ -92,6 +92,9 @@ class Part:
         """Number of voxels."""
         return int(np.prod(self.shape))
 
+    def __len__(self) -> int:
+        return self.shape[0]
+
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         values = np.asarray(self._layer.data[key], dtype=np.float32)
         seen = np.broadcast_to(self._mask(), self.shape)[key]

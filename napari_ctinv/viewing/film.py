@@ -1,4 +1,4 @@
-"""Reel: which frame is due at a time. Where drawing is slower than the rate, frames are left out and the film keeps its pace."""
+"""Reel: which frame is due at a time. Where drawing is slower than the rate, frames are left out and the pace is kept."""
 
 from __future__ import annotations
 

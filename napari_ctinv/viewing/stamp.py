@@ -1,4 +1,4 @@
-"""The stamp on samples: what the certificate of the sample on the screen says, written over the layer itself.
+"""The stamp on samples: what the certificate of the sample on the screen says, written over it; what failed has a red frame.
 
 A picture of a sample that did not reach its tier cannot leave the viewer without the words that it is no invariance.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
+import numpy as np
 from napari.components.overlays import TextOverlay
 
 from ctinv.fibre.tiers import NOT_FED_BACK
@@ -50,7 +51,7 @@ def words(certificate: Certificate, *, asked: str, unit: str) -> str:
 
 
 def stamp_in(viewer: ViewerModel) -> None:
-    """Keep every layer of this viewer that shows samples stamped; asking again changes nothing."""
+    """Keep what shows samples in this viewer stamped; asking again changes nothing."""
     if viewer.layers in _stamped:
         return
     _stamped.add(viewer.layers)
@@ -59,16 +60,19 @@ def stamp_in(viewer: ViewerModel) -> None:
     def stamp(_event: Any = None) -> None:
         there = watched()
         if there is not None:
-            _stamp_all(there)
+            _stamp(there)
 
     def on_inserted(event: Any) -> None:
-        if is_of_samples(event.value):
-            event.value.events.data.connect(stamp)
-            stamp()
+        follow(event.value)
+        stamp()
 
-    for layer in viewer.layers:
+    def follow(layer: Any) -> None:
         if is_of_samples(layer):
             layer.events.data.connect(stamp)
+            layer.events.visible.connect(stamp)
+
+    for layer in viewer.layers:
+        follow(layer)
     viewer.layers.events.inserted.connect(on_inserted, position="last")
     viewer.layers.events.removed.connect(stamp, position="last")
     viewer.dims.events.current_step.connect(stamp)
@@ -76,42 +80,57 @@ def stamp_in(viewer: ViewerModel) -> None:
 
 
 def is_of_samples(layer: Any) -> bool:
-    """Whether each plane of a layer belongs to one sample of a study."""
+    """Whether each plane of a layer belongs to one sample of a study; parts of such layers are, too."""
     return layer.ndim == 4 and layer_info(layer.metadata).get("kind") in ("samples", "errors")
 
 
-def _stamp_all(viewer: ViewerModel) -> None:
-    found: dict[str, tuple[str, bool]] = {}
-    dims = viewer.dims
-    place = round(dims.point[dims.ndim - 4]) if dims.ndim >= 4 else -1
-    for layer in viewer.layers:
-        info = layer_info(layer.metadata)
-        study = info.get("study")
-        if study is not None and is_of_samples(layer):
-            found[info["key"]] = _said(study, place, len(layer.data))
-    for layer in viewer.layers:
-        if is_of_samples(layer):
-            write(layer, *found.get(layer_info(layer.metadata).get("key", ""), ("", False)))
+def _stamp(viewer: ViewerModel) -> None:
+    """Write what is to be said of the topmost sample that is seen, and frame every one that failed."""
+    said: list[tuple[str, bool]] = []
+    studies = {
+        info["key"]: info["study"]
+        for info in (layer_info(layer.metadata) for layer in viewer.layers)
+        if info.get("study") is not None
+    }
+    for layer in filter(is_of_samples, viewer.layers):
+        text, warning = _said(studies.get(layer_info(layer.metadata).get("key")), _place(viewer, layer))
+        _frame(layer, warning)
+        if text and layer.visible:
+            said.append((text, warning))
+    write(viewer, *(said[-1] if said else ("", False)))
 
 
-def _said(study: Any, place: int, count: int) -> tuple[str, bool]:
-    """The words and whether they warn; nothing where no sample is shown."""
-    certificates = study.certificates
-    if not 0 <= place < min(count, len(certificates)):
+def _place(viewer: ViewerModel, layer: Any) -> int:
+    """Where the slider stands in a stack, -1 beyond its end."""
+    place = round(viewer.dims.point[viewer.dims.ndim - 4])
+    return place if 0 <= place < len(layer.data) else -1
+
+
+def _said(study: Any, place: int) -> tuple[str, bool]:
+    """The words and whether they warn; none where no sample is shown."""
+    if study is None or not 0 <= place < len(study.certificates):
         return "", False
-    provenance, certificate = study.provenance, certificates[place]
+    provenance, certificate = study.provenance, study.certificates[place]
     return words(certificate, asked=provenance.tier, unit=provenance.unit), warns(certificate)
 
 
-def write(layer: Any, text: str, warning: bool) -> None:
-    """Put these words over a layer: large on red where they warn, else small."""
-    # Not public, but the one way to words that belong to a layer: they follow it into its cell of the grid.
-    overlays = layer._overlays
+def _frame(layer: Any, warning: bool) -> None:
+    """A red frame around what failed; it belongs to the layer and follows it into its cell of a grid."""
+    box = layer.bounding_box
+    if warning:
+        box.line_color, box.line_thickness, box.points, box.visible = RED, 3.0, False, True
+    elif box.visible and _same(box.line_color, RED):
+        box.visible = False
+
+
+def write(viewer: ViewerModel, text: str, warning: bool) -> None:
+    """Put these words over the canvas: large on red where they warn, else small; no words take them away."""
+    overlays = viewer.canvas.overlays
     if STAMP not in overlays:
         if not text:
             return
-        overlays[STAMP] = TextOverlay(position="top_center", visible=True)
-    stamp = overlays[STAMP]
+        overlays[STAMP] = TextOverlay(position="top_center")
+    stamp: Any = overlays[STAMP]
     wanted = {
         "text": text,
         "color": WHITE,
@@ -119,8 +138,12 @@ def write(layer: Any, text: str, warning: bool) -> None:
         "box_color": RED if warning else DARK,
         "visible": bool(text),
     }
-    stamp.update({name: value for name, value in wanted.items() if not _same(getattr(stamp, name), value)})
+    for name, value in wanted.items():
+        if not _same(getattr(stamp, name), value):
+            setattr(stamp, name, value)
 
 
 def _same(here: Any, wanted: Any) -> bool:
-    return tuple(here) == wanted if isinstance(wanted, tuple) and here is not None else here == wanted
+    if isinstance(wanted, tuple):
+        return here is not None and bool(np.allclose(here, wanted))
+    return bool(here == wanted)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from napari_ctinv.widgets.certificates import cells, progress_line, summary_line, warns
 from plugin_studies import make_certificate
 
 from ctinv.fibre.tiers import Certificate
 from ctinv.sampler import Store
-from napari_ctinv.widgets.certificates import cells, progress_line, summary_line, warns
 
 
 def test_the_table_says_what_was_not_reached() -> None:

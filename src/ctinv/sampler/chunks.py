@@ -176,7 +176,12 @@ class ImageArray:
         blocks = BlockCache(lambda number: self.block(number * layout.CHUNK_ROWS), last)
         height, width = self.shape[2:]
         places = [divmod(row, layout.CHUNK_ROWS) for row in rows]
-        return ImageStack(blocks, places, self.to_hu, (height, width))
+
+        def image(index: int) -> NDArray[np.float32]:
+            block, place = places[index]
+            return self.to_hu(blocks.get(block)[place])
+
+        return ImageStack(len(places), (height, width), image)
 
 
 def checksum_of(tile: NDArray[Any]) -> str:

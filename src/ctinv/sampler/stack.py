@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -87,13 +87,12 @@ class BlockCache:
 
 
 class ImageStack:
-    """(n, 1, h, w) images, read where they are indexed; what an image layer needs of an array, and no more.
+    """(n, 1, h, w) images, looked up where they are indexed; what an image layer needs of an array, and no more.
 
     Args:
-        blocks: The decoded blocks, each (B, 1, h, w).
-        rows: For each image its block and its place therein.
-        convert: From stored values to float32.
+        count: Number of images.
         plane: Height and width of an image in voxels.
+        image: From a place to its image, (1, h, w) float32.
         axes: Order in which the four axes are shown; the first is always the samples'.
 
     Attributes:
@@ -106,19 +105,17 @@ class ImageStack:
 
     def __init__(
         self,
-        blocks: BlockCache,
-        rows: Sequence[tuple[int, int]],
-        convert: Callable[[Block], NDArray[np.float32]],
+        count: int,
         plane: tuple[int, int],
+        image: Callable[[int], NDArray[np.float32]],
         axes: tuple[int, int, int, int] = (0, 1, 2, 3),
     ) -> None:
-        self._blocks, self._rows, self._convert, self._plane = blocks, tuple(rows), convert, plane
-        self._axes = axes
+        self._count, self._plane, self._look_up, self._axes = count, plane, image, axes
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(n, 1, h, w), its last three in the order of the axes."""
-        sizes = (len(self._rows), 1, *self._plane)
+        sizes = (self._count, 1, *self._plane)
         n, z, y, x = (sizes[axis] for axis in self._axes)
         return n, z, y, x
 
@@ -128,7 +125,7 @@ class ImageStack:
         return math.prod(self.shape)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     def transpose(self, axes: tuple[int, int, int, int]) -> ImageStack:
         """The same images with other axes; the first, of the samples, stays.
@@ -142,7 +139,7 @@ class ImageStack:
         if axes[0] != 0:
             raise ValueError(f"expected the axis of the samples first, got {axes}.")
         a, b, c, d = (self._axes[axis] for axis in axes)
-        return ImageStack(self._blocks, self._rows, self._convert, self._plane, (a, b, c, d))
+        return ImageStack(self._count, self._plane, self._look_up, (a, b, c, d))
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         keys = key if isinstance(key, tuple) else (key,)
@@ -150,7 +147,7 @@ class ImageStack:
             at = keys.index(Ellipsis)
             keys = keys[:at] + (slice(None),) * (self.ndim - len(keys) + 1) + keys[at + 1 :]
         first, rest = (keys[0], keys[1:]) if keys else (slice(None), ())
-        chosen = np.arange(len(self._rows))[first]
+        chosen = np.arange(self._count)[first]
         if np.ndim(chosen) == 0:
             return self._image(int(chosen))[rest]
         return self._images(chosen)[(slice(None), *rest)]
@@ -159,7 +156,7 @@ class ImageStack:
         return self  # it is never changed, and a copy of a layer shares what was read
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return self._images(np.arange(len(self._rows))).astype(dtype or self.dtype, copy=False)
+        return self._images(np.arange(self._count)).astype(dtype or self.dtype, copy=False)
 
     def _images(self, chosen: NDArray[np.integer]) -> NDArray[np.float32]:
         out = np.empty((len(chosen), *self.shape[1:]), dtype=self.dtype)
@@ -168,5 +165,4 @@ class ImageStack:
         return out
 
     def _image(self, index: int) -> NDArray[np.float32]:
-        block, place = self._rows[index]
-        return self._convert(self._blocks.get(block)[place]).transpose([axis - 1 for axis in self._axes[1:]])
+        return self._look_up(index).transpose([axis - 1 for axis in self._axes[1:]])
