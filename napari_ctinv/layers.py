@@ -327,16 +327,17 @@ def part_layer(layer: Any, data: Any) -> LayerTuple:
     return data, arguments, "image"
 
 
-def divider_layer(ends: NDArray[np.float64]) -> LayerTuple:
+def divider_layer(ends: NDArray[np.float64], width: float) -> LayerTuple:
     """The line between two layers that are swiped.
 
     Args:
         ends: (1, 2, 2) its start (y, x) and its direction, in mm.
+        width: Its width in mm.
     """
     arguments = {
         "name": "divider",
         "edge_color": "yellow",
-        "edge_width": 0.5,
+        "edge_width": width,
         "vector_style": "line",
         "units": ("mm", "mm"),
         "axis_labels": SLICE_LABELS[1:],

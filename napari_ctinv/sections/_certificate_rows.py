@@ -99,7 +99,7 @@ class CertificateRows(QAbstractTableModel):
             case Qt.ItemDataRole.ForegroundRole:
                 return ON_FAILED if warns(certificate) else None
             case Qt.ItemDataRole.ToolTipRole:
-                return f"{cells(certificate)[-1]}: not an invariance" if warns(certificate) else None
+                return _explain(certificate) if warns(certificate) else None
         return None
 
     def headerData(
@@ -132,3 +132,10 @@ class CertificateRows(QAbstractTableModel):
         """Name the unit of the scan in the headings."""
         self.unit = unit
         self.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(COLUMNS) - 1)
+
+
+def _explain(certificate: Certificate) -> str:
+    """Why a sample warns."""
+    if certificate.passed:
+        return "its χ²/n is none that a scan has: not a plausible invariance"
+    return f"the asked tier was not reached, the best is {certificate.tier}: not an invariance"

@@ -11,6 +11,8 @@ from napari_ctinv.session import Session
 
 ROW_HEIGHT = 20
 HEIGHT = 220
+WIDTHS = (34, 42, 36, 40, 40, 46)
+"""Of all columns but the last, in pixels: figures in a dock of 340."""
 
 
 class Certificates(Section):
@@ -52,8 +54,11 @@ class Certificates(Section):
         down.setVisible(False)
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(ROW_HEIGHT)
-        across.setMinimumSectionSize(30)
-        across.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        across.setMinimumSectionSize(24)
+        across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        for column, width in enumerate(WIDTHS):
+            across.resizeSection(column, width)
+        across.setStretchLastSection(True)
         across.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
         selection = table.selectionModel()

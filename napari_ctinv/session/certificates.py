@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
-from ctinv.fibre.tiers import NOT_FED_BACK, TIERS
+from ctinv.fibre.tiers import NONE, NOT_FED_BACK, TIERS
 from ctinv.sampler.words import TARGET_DOMAIN, verdict, ways
 from napari_ctinv.viewing.stamp import warns
 
@@ -69,7 +69,11 @@ def cells(certificate: Certificate) -> tuple[str, ...]:
     """The row of one sample as text; a tier that was not reached and a χ²/n that no scan has are said so."""
     if certificate.reached == NOT_FED_BACK:
         return (str(certificate.k), *["-"] * (len(COLUMNS) - 2), TARGET_DOMAIN)
-    tier = certificate.tier if certificate.passed else f"{certificate.tier}, not reached"
+    tier = certificate.tier
+    if not certificate.passed:
+        tier = "not reached" if tier == NONE else f"only {tier}"
+    elif certificate.in_band is False:
+        tier = "implausible"
     return (
         str(certificate.k),
         f"{certificate.rmse_hu:.3f}",
@@ -77,7 +81,7 @@ def cells(certificate: Certificate) -> tuple[str, ...]:
         f"{certificate.nfe:.3f}",
         f"{certificate.chi2_per_n:.3f}",
         str(certificate.passes) if certificate.passes else "-",
-        f"{tier}, implausible" if certificate.in_band is False else tier,
+        tier,
     )
 
 

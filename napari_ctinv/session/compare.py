@@ -80,12 +80,12 @@ class CompareModel:
 
     def leave(self) -> None:
         """Put back what was there."""
-        now, self._now = self._now, None
+        now, mode = self._now, self.mode
+        self._now, self.mode = None, OFF  # at once: layers that go now must not begin a comparison anew
         if now is not None:
             now.leave()
-        if self.mode == RAW:
+        if mode == RAW:
             self.session.raw.hide()
-        self.mode = OFF
 
     def tick(self) -> None:
         """Let blink show its other layer; whoever has a clock calls this."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
+MARGIN = 0.95
+"""Share of the canvas that two layers fill at first."""
+
 REACH = 12
 """How close to the divider a mouse must press to take hold of it, in pixels of the screen."""
 
@@ -71,8 +74,10 @@ class Blink:
         self.layers = (below, above)
         self._viewer, self._stage = viewer, Stage(viewer)
         self._stage.show_only((below,))
-        below.name_overlay.visible = above.name_overlay.visible = True
+        for layer in self.layers:
+            self._stage.name(layer)
         self._linked = link_windows(viewer, (below, above))
+        fit_pair(viewer, below, above)
 
     @property
     def shown(self) -> Layer:
@@ -114,6 +119,8 @@ class CutIn:
         self._linked = link_windows(viewer, (below, above))
         viewer.layers.link_layers([above, self.part], ("contrast_limits", "colormap", "gamma"))
         above.events.data.connect(self._follow)
+        viewer.layers.selection.active = above
+        fit_pair(viewer, below, above)
 
     @property
     def cut(self) -> Cut:
@@ -161,7 +168,9 @@ class SwipeOver(CutIn):
         self._left, self._right, self._top, self._bottom = bounds(above)
         self._moved = moved
         super().__init__(viewer, below, above, Swipe(self._position(share)))
-        self.line = viewer.add_layer(Layer.create(*divider_layer(self._ends(share))))
+        self.line = viewer.add_layer(
+            Layer.create(*divider_layer(self._ends(share), (self._right - self._left) / 200))
+        )
         viewer.layers.selection.active = above
         viewer.mouse_drag_callbacks.append(self._drag)
 
@@ -245,6 +254,19 @@ def check_pair(below: Image, above: Image) -> None:
     other = bounds(above)
     if min(right, other[1]) <= max(left, other[0]) or min(bottom, other[3]) <= max(top, other[2]):
         raise InputError(f"{below.name} and {above.name} do not overlap, so there is nothing to compare.")
+
+
+def fit_pair(viewer: ViewerModel, below: Image, above: Image) -> None:
+    """Zoom to what two layers have in common; a view along another axis stays as it is."""
+    ndim = viewer.dims.ndim
+    if tuple(viewer.dims.displayed) != (ndim - 2, ndim - 1):
+        return
+    (l0, r0, t0, b0), (l1, r1, t1, b1) = bounds(below), bounds(above)
+    left, right, top, bottom = max(l0, l1), min(r0, r1), max(t0, t1), min(b0, b1)
+    height, width = viewer.canvas.size
+    camera = viewer.scene.camera
+    camera.center = (camera.center[0], (top + bottom) / 2, (left + right) / 2)
+    camera.zoom = MARGIN * min(height / (bottom - top), width / (right - left))
 
 
 def link_windows(viewer: ViewerModel, layers: Sequence[Image]) -> list[Image]:

@@ -21,7 +21,7 @@ class Stage:
         self._viewer = viewer
         self._order = list(viewer.layers)
         self._visible = {layer: layer.visible for layer in viewer.layers}
-        self._named = {layer: layer.name_overlay.visible for layer in viewer.layers}
+        self._named = {layer: (layer.name, layer.name_overlay.visible) for layer in viewer.layers}
         self._limits = {
             layer: tuple(layer.contrast_limits)
             for layer in viewer.layers
@@ -36,7 +36,17 @@ class Stage:
         """Show these layers and hide all others; with their names on the canvas where that is asked."""
         for layer in self._viewer.layers:
             layer.visible = layer in layers
-            layer.name_overlay.visible = named and layer in layers
+            self.name(layer, on=named and layer in layers)
+
+    @staticmethod
+    def name(layer: Layer, *, on: bool = True) -> None:
+        """Write the name of a layer over its picture.
+
+        The canvas draws letters one by one and loses a tilde that stands above one: f(x̃) − f(x) would read f(x) − f(x).
+        """
+        if on:
+            layer.name = layer.name.replace("x̃", "x˜").replace("ỹ", "y˜")
+        layer.name_overlay.visible = on
 
     def arrange(self, layers: Sequence[Layer]) -> None:
         """Put these layers on top of all others, in this order from below."""
@@ -62,7 +72,7 @@ class Stage:
     def _restore_layer(self, layer: Any) -> None:
         if layer not in self._visible:
             return
-        layer.name_overlay.visible = self._named[layer]
+        layer.name, layer.name_overlay.visible = self._named[layer]
         layer.visible = self._visible[layer]
         if layer in self._limits and tuple(layer.contrast_limits) != self._limits[layer]:
             layer.contrast_limits = self._limits[layer]

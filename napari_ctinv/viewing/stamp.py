@@ -129,7 +129,7 @@ def write(viewer: ViewerModel, text: str, warning: bool) -> None:
     if STAMP not in overlays:
         if not text:
             return
-        overlays[STAMP] = TextOverlay(position="top_center")
+        overlays[STAMP] = TextOverlay(position="bottom_left")
     stamp: Any = overlays[STAMP]
     wanted = {
         "text": text,
