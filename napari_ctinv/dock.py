@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("scan_choice:ScanChoice",),
     "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
-    "Invariances": ("sampling:Sampling",),
+    "Invariances": (
+        "sampling:Sampling",
+        "certificates:Certificates",
+        "film:Film",
+        "probe:Probe",
+        "compare:Compare",
+    ),
     "Analyse": ("analyse:Analyse", "gallery:Gallery", "roi:RoiStatistics", "report:Report"),
     "Train": (),
 }
