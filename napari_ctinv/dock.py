@@ -25,7 +25,13 @@ TABS: Mapping[str, Sequence[str]] = {
         "probe:Probe",
         "compare:Compare",
     ),
-    "Analyse": ("analyse:Analyse", "gallery:Gallery", "roi:RoiStatistics", "report:Report"),
+    "Analyse": (
+        "analyse:Analyse",
+        "gallery:Gallery",
+        "roi:RoiStatistics",
+        "report:Report",
+        "export:Export",
+    ),
     "Train": (),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.certificates import CertificatesModel
     from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.export import ExportModel
     from napari_ctinv.session.film import FilmModel
     from napari_ctinv.session.gallery import GalleryModel
     from napari_ctinv.session.invariances import InvariancesModel
@@ -57,6 +58,7 @@ MODELS = {
     "film": "film:FilmModel",
     "raw": "raw:RawModel",
     "compare": "compare:CompareModel",
+    "export": "export:ExportModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -89,6 +91,7 @@ class Session:
         film: FilmModel
         raw: RawModel
         compare: CompareModel
+        export: ExportModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
