@@ -40,6 +40,7 @@ from ctinv.io.identity import (
     kernel_name,
 )
 from ctinv.volume import Acquisition, Volume, hash_series
+from ctinv.windows import SOFT_TISSUE
 
 # JPEG-LS first: as small as JPEG 2000 within a few percent and four times as fast to read.
 _COMPRESSED = (JPEGLSLossless, JPEG2000Lossless, RLELossless)
@@ -186,7 +187,7 @@ def _add_acquisition(ds: Dataset, acquisition: Acquisition, step_mm: float) -> N
     if acquisition.exposure_mas is not None:
         ds.Exposure = round(acquisition.exposure_mas)
         ds.ExposureInuAs = round(acquisition.exposure_mas * 1000)
-    windows = acquisition.window or ((40.0, 400.0),)
+    windows = acquisition.window or ((SOFT_TISSUE.centre, SOFT_TISSUE.width),)
     ds.WindowCenter = [_ds(centre) for centre, _ in windows]
     ds.WindowWidth = [_ds(width) for _, width in windows]
     if acquisition.dose_fraction is None and acquisition.photons is None:
