@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from magicgui.widgets import ComboBox, Container
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
-from napari_ctinv.sections._bind import bind, offer
+from napari_ctinv.sections._bind import bind
 from napari_ctinv.sections._chooser import choose_series
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -31,16 +31,15 @@ class Opening(Section):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.model = session.scan
-        self.scan = ComboBox(
-            label="Scan",
+        self.layer = ComboBox(
+            label="scan",
+            choices=self._offered,
             nullable=True,
-            choices=[],
-            tooltip="the layer that all tabs work on, in HU or its unit",
+            tooltip="the layer that all tabs work on, in HU or the unit of its modality",
         )
-        self.add(Container(widgets=[self.scan]))
-        self._on_layers()
+        self.add(Container(widgets=[self.layer], labels=True))
         self.model.events.layers.connect(self._on_layers)
-        bind(self.model, "layer", self.scan)
+        bind(self.model, "layer", self.layer)
         self.add(self._buttons())
         self.bar = RunBar(
             self, self.model.activity, self.open_folder, tooltip="stop reading; nothing is opened"
@@ -84,7 +83,10 @@ class Opening(Section):
         return row
 
     def _on_layers(self, _layers: Any = None) -> None:
-        offer(self.scan, [(layer.name, layer) for layer in self.model.layers])
+        self.layer.reset_choices()
+
+    def _offered(self, _widget: Any = None) -> list[Any]:
+        return [(layer.name, layer) for layer in self.model.layers]
 
     def _on_layer(self, _layer: Any = None) -> None:
         rows = "".join(
@@ -103,8 +105,6 @@ class Opening(Section):
     def _on_choices(self, choices: tuple[Any, ...]) -> None:
         """Ask once the run is over, as only then another one can begin."""
         if choices:
-            from qtpy.QtCore import QTimer
-
             QTimer.singleShot(0, self.guard(self._choose))
 
     def _choose(self) -> None:

@@ -26,9 +26,9 @@ class Window(Section):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.model = session.scan
-        self.preset = ComboBox(label="Preset", choices=[CUSTOM])
-        self.centre = FloatSpinBox(label="Level", min=-FARTHEST, max=FARTHEST, step=10)
-        self.width = FloatSpinBox(label="Width", min=1, max=FARTHEST, step=10)
+        self.preset = ComboBox(label="preset", choices=[CUSTOM])
+        self.centre = FloatSpinBox(label="level", min=-FARTHEST, max=FARTHEST, step=10)
+        self.width = FloatSpinBox(label="width", min=1, max=FARTHEST, step=10)
         self.marks = CheckBox(
             text="scale bar and letters",
             tooltip="a scale bar in mm, and R, L, A, P, I or S where this side of the patient lies",
