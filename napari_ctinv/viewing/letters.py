@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import ref
 
 from napari.components._viewer_constants import CanvasPosition
 from napari.components.overlays import TextOverlay
@@ -23,8 +23,6 @@ EDGES = {
     "right": CanvasPosition.MIDDLE_RIGHT,
 }
 NAME = "ctinv_{}"
-
-_marked: WeakSet[Any] = WeakSet()
 
 
 def letters_of(displayed: Sequence[int], ndim: int, orientation: Sequence[Any]) -> dict[str, str]:
@@ -48,15 +46,13 @@ def letters_of(displayed: Sequence[int], ndim: int, orientation: Sequence[Any]) 
 def mark(viewer: Any, *, visible: bool = True) -> None:
     """Show letters and scale bar in a viewer, or hide them."""
     overlays = viewer.canvas.overlays
-    overlays["scale_bar"].visible = visible
-    for edge, position in EDGES.items():
-        if NAME.format(edge) not in overlays:
+    if NAME.format("top") not in overlays:
+        for edge, position in EDGES.items():
             overlays[NAME.format(edge)] = TextOverlay(
                 position=position, font_size=14, box=False, color="yellow", gridded=True
             )
-    if viewer.canvas not in _marked:
-        _marked.add(viewer.canvas)
         _follow(viewer)
+    overlays["scale_bar"].visible = visible
     _write(viewer)
 
 
@@ -75,7 +71,7 @@ def _follow(viewer: Any) -> None:
 def _write(viewer: Any) -> None:
     dims, overlays = viewer.dims, viewer.canvas.overlays
     found = letters_of(dims.displayed, dims.ndim, viewer.scene.camera.orientation2d)
-    shown = viewer.canvas.overlays["scale_bar"].visible
+    shown = overlays["scale_bar"].visible
     for edge, letter in found.items():
         overlay = overlays[NAME.format(edge)]
         overlay.text = letter

@@ -12,7 +12,7 @@ from ctinv.errors import InputError
 from ctinv.simulate.dose import DEFAULT_PHOTONS, counts, line_integrals
 from ctinv.simulate.geometry import ParallelGeometry
 from ctinv.simulate.low_dose import noise_image, scan_variance, slice_generator
-from ctinv.volume import Acquisition, Volume, voxel_uid
+from ctinv.volume import Acquisition, Volume
 
 CONTRASTS_HU = (30.0, 15.0, 8.0)
 """Contrast of each group of discs to the water around them."""
@@ -95,7 +95,7 @@ def contrast_phantom(
         share = _share(size, y_mm / pixel_mm, x_mm / pixel_mm, disc_mm / (2 * pixel_mm))
         image += share * np.float32(hu)
     hu = np.broadcast_to(image, water.hu.shape).copy()
-    return replace(water, hu=hu, uid=voxel_uid(hu, water.affine))
+    return replace(water, hu=hu, uid=water.uid.replace("water", "contrast"))
 
 
 def phantom_scan(truth: Volume, *, dose: float = 1.0, seed: int = 0) -> Volume:
@@ -122,7 +122,7 @@ def phantom_scan(truth: Volume, *, dose: float = 1.0, seed: int = 0) -> Volume:
     hu = truth.hu + np.stack(noise)
     acquisition = Acquisition(photons=photons, dose_fraction=dose if dose < 1 else None)
     note = f"simulated with {photons:.4g} photons, seed {seed}"
-    return replace(truth, hu=hu, uid=voxel_uid(hu, truth.affine), acquisition=acquisition, notes=(note,))
+    return replace(truth.with_hu(hu), acquisition=acquisition, notes=(note,))
 
 
 def _discs() -> list[tuple[float, float, float, float]]:
