@@ -7,7 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt
+from numpy.typing import NDArray
+from qtpy.QtCore import QSize
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -51,6 +52,7 @@ class SeriesChooser(QDialog):
         self.setWindowTitle("Which series?")
         self.table = QTableWidget(len(self._previews), len(COLUMNS))
         self._fill()
+        self._arrange()
         self.buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel
         )
@@ -73,35 +75,43 @@ class SeriesChooser(QDialog):
         return f"#{self._previews[rows[0].row()].info.number}" if rows else None
 
     def _fill(self) -> None:
-        table = self.table
-        table.setHorizontalHeaderLabels(list(COLUMNS))
+        self.table.setHorizontalHeaderLabels(list(COLUMNS))
         for column, tooltip in enumerate(COLUMNS.values()):
-            table.horizontalHeaderItem(column).setToolTip(tooltip)
+            if (heading := self.table.horizontalHeaderItem(column)) is not None:
+                heading.setToolTip(tooltip)
         for row, preview in enumerate(self._previews):
             for column, text in enumerate(row_of(preview)):
                 item = QTableWidgetItem(text)
                 item.setToolTip(text)
-                table.setItem(row, column, item)
-            if preview.image is not None:
-                table.item(row, 0).setIcon(QIcon(_pixmap(preview)))
+                if column == 0 and preview.image is not None:
+                    item.setIcon(_icon(preview.image))
+                self.table.setItem(row, column, item)
+
+    def _arrange(self) -> None:
+        """Whole rows are selected; Tab goes on to the buttons, the arrows move between rows."""
+        table = self.table
         table.setIconSize(QSize(PICTURE, PICTURE))
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setTabKeyNavigation(False)  # Tab goes on to the buttons, the arrows move between rows
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(PICTURE + 8)
+        table.setTabKeyNavigation(False)
         table.setWordWrap(True)
         table.resizeColumnsToContents()
-        table.horizontalHeader().setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        rows, columns = table.verticalHeader(), table.horizontalHeader()
+        assert rows is not None
+        assert columns is not None
+        rows.setVisible(False)
+        rows.setDefaultSectionSize(PICTURE + 8)
+        columns.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
 
     def _first_choice(self) -> int:
         """The first series without a remark."""
         return next((row for row, preview in enumerate(self._previews) if not preview.info.warnings), 0)
 
     def _allow(self) -> None:
-        self.buttons.button(QDialogButtonBox.StandardButton.Open).setEnabled(self.number is not None)
+        button = self.buttons.button(QDialogButtonBox.StandardButton.Open)
+        if button is not None:
+            button.setEnabled(self.number is not None)
 
 
 def row_of(preview: Preview) -> tuple[str, ...]:
@@ -128,9 +138,11 @@ def choose_series(previews: Sequence[Preview], parent: QWidget | None = None) ->
         chooser.deleteLater()
 
 
-def _pixmap(preview: Preview) -> QPixmap:
-    assert preview.image is not None
-    image = np.ascontiguousarray(preview.image)
+def _icon(image: NDArray[np.uint8]) -> QIcon:
+    """The picture, also where its row is selected, which Qt would tint."""
     height, width = image.shape
-    grey = QImage(image.data, width, height, width, QImage.Format.Format_Grayscale8)
-    return QPixmap.fromImage(grey)
+    grey = QImage(image.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+    picture, icon = QPixmap.fromImage(grey), QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        icon.addPixmap(picture, mode)
+    return icon

@@ -44,6 +44,7 @@ class ScanModel:
         layers: All layers that can be scans, in the order of the layer list.
         levels: Centre and width of the window in the unit of the scan, None without a scan; setting it shows the scan and
             everything in its unit so.
+        presets: The windows to choose from, by name; those of the header first.
         dragging: Whether a drag with the left button changes the window.
         marks: Whether the scale bar and the letters of the patient's sides are shown.
         choices: The series of the folder that was opened, where one must be chosen.
@@ -57,6 +58,7 @@ class ScanModel:
     layer: Image | None = None
     layers: tuple[Image, ...] = ()
     levels: Window | None = None
+    presets: dict[str, Window] = field(default_factory=dict)
     dragging: bool = False
     marks: bool = True
     choices: tuple[Preview, ...] = ()
@@ -65,7 +67,6 @@ class ScanModel:
 
     def __post_init__(self) -> None:
         self.activity = self.session.activity("Open a scan")
-        self._presets: dict[str, Window] = {}
         self._showing = False
         viewer = self.session.viewer
         # Last, so that the viewer has taken the change in before anybody answers it.
@@ -133,14 +134,9 @@ class ScanModel:
         return str(info.get("unit", "HU"))
 
     @property
-    def presets(self) -> dict[str, Window]:
-        """The windows to choose from, by name; those of the header first."""
-        return dict(self._presets)
-
-    @property
     def preset(self) -> str:
         """The name of the window that is shown, `CUSTOM` where it has none."""
-        return next((name for name, window in self._presets.items() if window == self.levels), CUSTOM)
+        return next((name for name, window in self.presets.items() if window == self.levels), CUSTOM)
 
     def facts(self) -> list[tuple[str, str]]:
         """What is known of the scan, in words: matrix, spacing, kernel, dose and what the reader noted."""
@@ -181,7 +177,7 @@ class ScanModel:
     def _on_chosen(self, layer: Image | None, before: Image | None) -> None:
         if before is not None:
             before.events.contrast_limits.disconnect(self._on_limits)
-        self._presets = {} if layer is None else presets_of(layer)
+        self.presets = {} if layer is None else presets_of(layer)
         self.levels = None if layer is None else window_of(layer)
         if layer is not None:
             layer.events.contrast_limits.connect(self._on_limits)
