@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 TABS: Mapping[str, Sequence[str]] = {
-    "Scan": ("scan_choice:ScanChoice",),
+    "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
     "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
     "Invariances": (
         "sampling:Sampling",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ctinv.sampler.words import TARGET_DOMAIN
 from ctinv.volume import Box, Volume
+from ctinv.windows import default_window
 from napari_ctinv.placement import affine_at, canonical, place
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from ctinv.sampler import Samples, Store
 
 LayerTuple = tuple[Any, dict[str, Any], str]
-
-SOFT_TISSUE = (40.0, 400.0)
-"""Centre and width of the window that is used where the header of a CT names none, HU."""
 
 KEY = "ctinv"
 """The entry of ``layer.metadata`` that belongs to this package."""
@@ -37,12 +35,7 @@ SLICE_LABELS = ("z", "y", "x")
 def window_limits(volume: Volume) -> tuple[float, float]:
     """Contrast limits in the unit of the volume: the first window of the header if there is one, else soft tissue for a
     CT and percentile 1 to 99 for another modality."""
-    window = volume.acquisition.window
-    if not window and volume.modality != "CT":
-        low, high = (float(value) for value in np.percentile(volume.hu, [1.0, 99.0]))
-        return low, high if high > low else low + 1.0
-    centre, width = window[0] if window else SOFT_TISSUE
-    return centre - width / 2, centre + width / 2
+    return default_window(volume.hu, volume.acquisition.window, volume.unit).limits
 
 
 def volume_layer(
