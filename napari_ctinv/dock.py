@@ -20,7 +20,7 @@ TABS: Mapping[str, Sequence[str]] = {
     "Denoise": ("network:Network", "denoising:Denoising"),
     "Invariances": ("sampling:Sampling",),
     "Analyse": (),
-    "Train": (),
+    "Train": ("training:Training", "curves:Curves", "previews:Previews"),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
 

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
     from napari_ctinv.session.scan import ScanModel
+    from napari_ctinv.session.train import TrainModel
 
 MODELS = {
     "scan": "scan:ScanModel",
     "network": "network:NetworkModel",
     "denoise": "denoise:DenoiseModel",
     "invariances": "invariances:InvariancesModel",
+    "train": "train:TrainModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -55,6 +57,7 @@ class Session:
         network: NetworkModel
         denoise: DenoiseModel
         invariances: InvariancesModel
+        train: TrainModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

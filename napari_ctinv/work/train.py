@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from napari_ctinv.engine.messages import Report
 from napari_ctinv.work.aside import Post, aside
 
-What = Literal["denoiser", "generator"]
 NEWS_EVERY_S = 0.2
 
 
@@ -30,7 +29,7 @@ class TrainRequest:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
 
-    what: What
+    what: str
     settings: dict[str, Any]
     data: Path
     out: Path
@@ -185,7 +184,7 @@ def _generator(request: TrainRequest, post: Post, tell: Report) -> Trained:
     return _trained(report, stages[list(stages)[-1]]["figures"] if stages else {})
 
 
-def settings_of(what: What, table: dict[str, Any]) -> Any:
+def settings_of(what: str, table: dict[str, Any]) -> Any:
     """The config that a table says.
 
     Raises:

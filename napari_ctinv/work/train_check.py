@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_ctinv.engine.messages import Report
-from napari_ctinv.work.train import What, settings_of
+from napari_ctinv.work.train import settings_of
 
 if TYPE_CHECKING:
     from ctinv.training.data import Pair
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class CheckRequest:
     """See whether a training of these settings could use a data folder."""
 
-    what: What
+    what: str
     settings: dict[str, Any]
     data: Path
 

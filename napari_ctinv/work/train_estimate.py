@@ -9,7 +9,7 @@ from typing import Any
 
 from ctinv.training.needs import Estimate
 from napari_ctinv.engine.messages import Report
-from napari_ctinv.work.train import What, settings_of
+from napari_ctinv.work.train import settings_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class EstimateRequest:
         seconds: Time that the trial steps may take, for each stage.
     """
 
-    what: What
+    what: str
     settings: dict[str, Any]
     out: Path | None
     device: str

@@ -23,10 +23,11 @@ def read_curves(path: Path, *, most: int = 4096) -> Curves:
     Returns:
         Nothing where there is no such file or it is none.
     """
-    if not path.is_file():
+    try:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
         return {}
-    lines = path.read_bytes().decode("utf-8", errors="replace").splitlines(keepends=True)
-    lines = [line for line in lines if line.endswith("\n")]
+    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
     if len(lines) < 2:
         return {}
     columns = next(csv.reader(lines[:1]))

@@ -24,8 +24,8 @@ from ctinv.fibre.memory import free_bytes
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Pair
 from ctinv.training.denoise_run import DenoiserRun
-from ctinv.training.needs import Estimate
 from ctinv.training.fit import Batch, Ema, Losses, Turn, fit
+from ctinv.training.needs import Estimate
 from ctinv.training.randomness import seeded, turn_generator
 from ctinv.training.validate import validate
 

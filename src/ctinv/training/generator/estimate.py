@@ -11,6 +11,7 @@ from ctinv.denoiser import load_denoiser, pick_device
 from ctinv.generators.kinds import KINDS, check_condition
 from ctinv.representation import Representation
 from ctinv.training.estimate import Estimate, Progress, Trial, summed, throw_away_pairs, try_steps
+from ctinv.training.fit import Batch
 from ctinv.training.generator.build import build_model
 from ctinv.training.generator.config import GeneratorConfig
 from ctinv.training.generator.judge import judge
@@ -60,7 +61,7 @@ def estimate_generator(
         check_condition(representation)
     shop = Workshop(config, model, denoiser, batches.radius, 1.0)
 
-    def batch(step: int) -> tuple:  # type: ignore[type-arg]
+    def batch(step: int) -> Batch:
         material = batches(step)
         return material.x, material.clean, material.phi
 
@@ -70,10 +71,17 @@ def estimate_generator(
             continue
         stage.prepare()
         trial = try_steps(
-            stage.turns(shop), batch, seed=config.seed, clip_norm=config.clip_norm, seconds=seconds, progress=progress
+            stage.turns(shop),
+            batch,
+            seed=config.seed,
+            clip_norm=config.clip_norm,
+            seconds=seconds,
+            progress=progress,
         )
         trials.append((trial, max(0, stage.steps - (done or {}).get(stage.name, 0))))
-    weights = sum(p.numel() for part in (model.autoencoder, model.flow) if part is not None for p in part.parameters())
+    weights = sum(
+        p.numel() for part in (model.autoencoder, model.flow) if part is not None for p in part.parameters()
+    )
     if not trials:
         trials = [(Trial(weights, 2 * _BYTES * weights, 0, 0.0), 0)]
     rest = _judging_s(shop, materials(config.validate_patches)(0), trials, config.validate_every)
