@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "generators"))
 
-from pair_folders import write_pair  # of the folder beside
+from generator_runs import write_pairs  # of the folders beside
+from pair_folders import write_pair
 
 SETTINGS = """
 name = "tiny"
@@ -34,3 +36,10 @@ def write_training(folder: Path, *, steps: int = 20) -> tuple[Path, Path]:
     config = folder / "tiny.toml"
     config.write_text(SETTINGS.format(steps=steps))
     return folder / "pairs", config
+
+
+def write_discs(folder: Path) -> Path:
+    """A data folder with homogeneous tissue, on which a generator can be trained."""
+    pairs = folder / "discs"
+    pairs.mkdir()
+    return write_pairs(pairs)
