@@ -49,6 +49,7 @@ class Previews(Section):
         )
         self.as_layers.clicked.connect(self.guard(self._show))
         self.add(self.as_layers)
+        self._count = 0
         self._model.pictured.connect(self._on_pictured)
         self.number.changed.connect(self._draw)
         self._on_pictured()
@@ -56,12 +57,13 @@ class Previews(Section):
     def _on_pictured(self) -> None:
         """Follow the newest picture, unless an older one is looked at."""
         count = len(self._model.history.pictures)
-        newest = int(self.number.value) >= int(self.number.max) or count <= 1
-        for part in (self.number.native, self.grid, self.as_layers):
+        newest = int(self.number.value) >= self._count - 1
+        self._count = count
+        self.number.visible = count > 1
+        for part in (self.grid, self.as_layers):
             part.setVisible(count > 0)
         with self.number.changed.blocked():
             self.number.max = max(1, count - 1)
-            self.number.enabled = count > 1
             if newest:
                 self.number.value = max(0, count - 1)
         self._draw()

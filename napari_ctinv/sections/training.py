@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton
 
-from ctinv.training.needs import Estimate
-from ctinv.training.standing import Standing
+from ctinv.errors import CtinvError
 from napari_ctinv.sections._bind import bind, offer
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
-from napari_ctinv.sections._words import megabytes, time_in_words
+from napari_ctinv.sections._train_words import estimate_in_words, found_in_words, standing_in_words
 from napari_ctinv.session import Session
 from napari_ctinv.session.activity import CANCELLING, IDLE
+from napari_ctinv.session.train import TrainModel
 from napari_ctinv.session.train_settings import DENOISER, GENERATOR, NAMED, SPLITS
 from napari_ctinv.work.train_check import DataFound
 
+MEASURE_AFTER_MS = 1200
+"""Quiet after the last change before the estimate is made anew."""
 LAYOUTS = ("auto", "ldct-and-projection", "paired-folders", "paired-files", "full-dose")
 SUBSETS = {"all": "", "chest": "chest", "abdomen": "abdomen", "neuro": "neuro"}
 _BOUND = (
@@ -69,15 +74,14 @@ class Training(Section):
         ]
         numbers += [self.batch, self.patch, self.learning_rate, self.validate_every, self.seed]
         self.add(Container(widgets=numbers, labels=True))
-        self.measuring = RunBar(
-            self,
-            self.model.measuring,
-            self.model.measure,
-            tooltip="a few real steps on throw-away data: memory, time and disk; nothing is written",
-        )
-        self.add(self.measuring)
         self.needs = _line()
         self.add(self.needs)
+        self.measure = QPushButton("&Estimate what it takes")
+        self.measure.setToolTip(
+            "a few real steps on throw-away data: memory, time and disk; nothing is written. Done by itself after a change"
+        )
+        self.measure.clicked.connect(self.guard(self.model.measure))
+        self.add(self.measure)
         self._make_buttons()
         self._connect()
 
@@ -193,7 +197,15 @@ class Training(Section):
             signal.connect(self._on_denoiser)
         model.events.problem.connect(self.say)
         model.events.found.connect(self._on_found)
-        model.events.estimate.connect(self._on_estimate)
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(MEASURE_AFTER_MS)
+        self._quiet.timeout.connect(self._measure)
+        for name in ("data", *TrainModel.COSTS):
+            getattr(model.events, name).connect(self._soon)
+        measuring = model.measuring.events
+        for signal in (model.events.estimate, measuring.state, measuring.text, measuring.message):
+            signal.connect(self._on_estimate)
         for signal in (
             model.events.standing,
             model.events.left,
@@ -207,7 +219,7 @@ class Training(Section):
         activity.message.connect(self._on_message)
         self._on_what(model.what)
         self._on_found(model.found)
-        self._on_estimate(model.estimate)
+        self._on_estimate()
         self._on_standing()
 
     def _on_what(self, what: str) -> None:
@@ -230,9 +242,22 @@ class Training(Section):
         self.pairs.setVisible(found is not None)
         self.pairs.setText("" if found is None else found_in_words(found))
 
-    def _on_estimate(self, estimate: Estimate | None) -> None:
-        self.needs.setVisible(estimate is not None)
-        self.needs.setText("" if estimate is None else estimate_in_words(estimate))
+    def _on_estimate(self) -> None:
+        model = self.model
+        text = model.measuring.text if model.measuring.running else model.measuring.message
+        if model.estimate is not None:
+            text = estimate_in_words(model.estimate)
+        self.needs.setText(text or "what it will take is not known yet")
+        self.needs.setVisible(True)
+
+    def _soon(self) -> None:
+        self._quiet.start()
+
+    def _measure(self) -> None:
+        """Measure by itself once data are chosen; what is wrong stands where the figures would."""
+        if self.model.data is not None and not self.model.activity.running and self.isVisible():
+            with suppress(CtinvError):
+                self.model.measure()
 
     def _on_standing(self) -> None:
         model, state = self.model, self.model.activity.state
@@ -258,55 +283,6 @@ class Training(Section):
     def _on_message(self, message: str) -> None:
         if message:
             self.tell(message)
-
-
-def found_in_words(found: DataFound) -> str:
-    """Pairs, patients and slices of each set."""
-    sets = []
-    for role in ("train", "validate", "test"):
-        pairs = [pair for pair in found.pairs if pair.role == role]
-        if pairs:
-            names = ", ".join(pair.name for pair in pairs[:4]) + (" …" if len(pairs) > 4 else "")
-            patients = len({pair.patient for pair in pairs})
-            people = "1 patient" if patients == 1 else f"{patients} patients"
-            sets.append(f"{role}: {names} ({people}, {found.slices(role)} slices)")
-    return "\n".join([*sets, "No patient is in two sets, no image is there twice."])
-
-
-def estimate_in_words(estimate: Estimate) -> str:
-    """Device, memory, time and disk."""
-    free = megabytes(estimate.free_bytes)
-    verdict = "" if estimate.fits else "; that is not enough, lower batch or patch"
-    lines = [
-        estimate.device,
-        f"memory: {megabytes(estimate.memory_bytes)} besides the libraries, {free} free{verdict}",
-    ]
-    if estimate.note:
-        lines.append(estimate.note)
-    elif estimate.steps:
-        lines.append(
-            f"time: about {time_in_words(estimate.total_s)}, {estimate.steps} steps of {time_in_words(estimate.step_s)}"
-        )
-    else:
-        lines.append("time: no steps are to be made")
-    room = f", {megabytes(estimate.free_disk_bytes)} free" if estimate.free_disk_bytes >= 0 else ""
-    lines.append(f"disk: {megabytes(estimate.disk_bytes)}{room}")
-    return "\n".join(lines)
-
-
-def standing_in_words(standing: Standing, left: str) -> str:
-    """What lies in the output folder."""
-    done = "finished" if standing.finished else f"step {standing.step} of {standing.steps}"
-    how = f", {left}" if left and not standing.finished else ""
-    if standing.running:
-        how = ", a process trains in it now"
-    lines = [f"{standing.what} {standing.name}: {done}{how}, {time_in_words(standing.seconds)}"]
-    figures = {name: value for name, value in standing.best.items() if name != "step"}
-    if figures:
-        lines.append("best: " + ", ".join(f"{name} {value:.4g}" for name, value in list(figures.items())[:3]))
-    if standing.problem:
-        lines.append(standing.problem)
-    return "\n".join(lines)
 
 
 def _count(label: str, least: int, tooltip: str) -> SpinBox:

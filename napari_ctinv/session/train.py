@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from psygnal import Signal, SignalGroupDescriptor
 
 from ctinv.errors import InputError
 from ctinv.training.needs import Estimate
-from ctinv.training.standing import STAGES, Standing, standing_of
+from ctinv.training.standing import Standing, standing_of
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.engine.messages import Outcome
 from napari_ctinv.engine.run import Run
@@ -20,7 +20,7 @@ from napari_ctinv.session import train_memory as memory
 from napari_ctinv.session.train_form import TrainForm
 from napari_ctinv.session.train_history import History, Picture, history_in
 from napari_ctinv.session.train_layers import picture_layers
-from napari_ctinv.session.train_settings import DENOISER, stage_steps
+from napari_ctinv.session.train_settings import DENOISER, stage_lengths
 from napari_ctinv.work.train import LossNews, Trained, TrainRequest, ValidationNews
 from napari_ctinv.work.train_check import CheckRequest, DataFound
 from napari_ctinv.work.train_estimate import EstimateRequest
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from napari_ctinv.session import Activity
 
 _OF_DATA = ("what", "data", "split", "train_on", "validate_on", "test_on", "seed", "dose", "layout", "subset")
-_OF_COST = (
-    "out", "config", "own_config", "steps", "flow_steps", "fibre_steps", "batch", "patch", "validate_every", "denoiser",
-    "own_denoiser", "tap",
-)  # fmt: skip
 
 
 @dataclass(eq=False)
@@ -58,6 +54,11 @@ class TrainModel(TrainForm):
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+    COSTS: ClassVar[tuple[str, ...]] = (
+        "out", "config", "own_config", "steps", "flow_steps", "fibre_steps", "batch", "patch", "validate_every",
+        "denoiser", "own_denoiser", "tap",
+    )  # fmt: skip
+    """Fields on which the estimate hangs."""
     grew: ClassVar[Signal] = Signal()
     pictured: ClassVar[Signal] = Signal()
 
@@ -83,7 +84,7 @@ class TrainModel(TrainForm):
         self.events.out.connect(self.look)
         for name in _OF_DATA:
             getattr(self.events, name).connect(self._forget_data)
-        for name in _OF_COST:
+        for name in self.COSTS:
             getattr(self.events, name).connect(self._forget_estimate)
 
     @property
@@ -117,15 +118,17 @@ class TrainModel(TrainForm):
             InputError: The settings cannot be used, or a training is under way.
         """
         self._refuse_while_training("measured")
+        self.measuring.abandon()
         found = self.found
         request = EstimateRequest(
             self.what,
             self.settings(),
             self.out,
             self.session.settings.device,
-            done=self._done(),
+            done=_done(self.standing),
             validate_on=found.count("validate") if found else 1,
             slices=found.slices("validate", "test") if found else 0,
+            edge=max(max(pair.shape[1:]) for pair in found.pairs) if found else 512,
         )
 
         def keep(outcome: Outcome) -> None:
@@ -191,7 +194,12 @@ class TrainModel(TrainForm):
             raise InputError(
                 "there is no validation picture yet; the first one comes with the first validation."
             )
-        return add_layers(self.session.viewer, picture_layers(self.history.pictures[number], self.window))
+        viewer = self.session.viewer
+        alone = not viewer.layers
+        added = add_layers(viewer, picture_layers(self.history.pictures[number], self.window))
+        if alone:
+            viewer.fit_to_view()  # the first layer alone has set it
+        return added
 
     @property
     def window(self) -> tuple[float, float]:
@@ -209,7 +217,7 @@ class TrainModel(TrainForm):
         if self.standing is None or self.out is None:
             self.history, self._lengths = History(), {}
         else:
-            self._lengths = _lengths(self.standing.what, self.standing.config)
+            self._lengths = stage_lengths(self.standing.what, self.standing.config)
             pictures = self.history.pictures if self.history.pictures else []
             self.history = history_in(self.out, self._lengths, self.standing.step)
             self.history.pictures = [one for one in pictures if one.step <= self.standing.step]
@@ -225,7 +233,7 @@ class TrainModel(TrainForm):
             self.measuring.abandon()
         memory.remember(out, asked)
         memory.note(out, memory.RUNNING)
-        self._lengths, self._wish = _lengths(asked.what, asked.settings), memory.CANCELLED
+        self._lengths, self._wish = stage_lengths(asked.what, asked.settings), memory.CANCELLED
         run = self.activity.start(
             "napari_ctinv.work.train:train",
             request,
@@ -271,16 +279,6 @@ class TrainModel(TrainForm):
         table = {key: value for key, value in self.standing.config.items() if value is not None}
         return memory.Remembered(self.standing.what, table, str(self._data()))
 
-    def _done(self) -> dict[str, int]:
-        """Steps that need not be made again."""
-        if self.standing is None:
-            return {}
-        done, left = {}, self.standing.step
-        for stage, length in _lengths(self.standing.what, self.standing.config).items():
-            done[stage] = min(left, length)
-            left -= done[stage]
-        return done
-
     def _forget_data(self) -> None:
         self.found = None
         self._forget_estimate()
@@ -305,10 +303,12 @@ class TrainModel(TrainForm):
         return self.out
 
 
-def _lengths(what: str, settings: dict[str, Any]) -> dict[str, int]:
-    """Steps of each stage in their order, of a denoiser under the empty name."""
-    if what == DENOISER:
-        return {"": int(settings.get("steps", 5000))}
-    return {
-        stage: 0 if settings.get(stage, {}).get("start") else stage_steps(settings, stage) for stage in STAGES
-    }
+def _done(standing: Standing | None) -> dict[str, int]:
+    """Steps of each stage that need not be made again."""
+    done, left = dict[str, int](), 0 if standing is None else standing.step
+    for stage, length in (
+        stage_lengths(standing.what, standing.config).items() if standing is not None else ()
+    ):
+        done[stage] = min(left, length)
+        left -= done[stage]
+    return done

@@ -7,6 +7,7 @@ from typing import Any
 
 from ctinv.errors import InputError
 from ctinv.resources import configs_folder
+from ctinv.training.standing import STAGES
 from ctinv.training.typed import read_toml
 
 DENOISER, GENERATOR = "denoiser", "generator"
@@ -59,6 +60,14 @@ def with_stage(table: dict[str, Any], stage: str, steps: int) -> dict[str, Any]:
     if stage_steps(table, stage) == steps:
         return table
     return {**table, stage: {**table.get(stage, {}), "steps": steps}}
+
+
+def stage_lengths(what: str, settings: dict[str, Any]) -> dict[str, int]:
+    """Steps of each stage in their order, of a denoiser under the empty name; a part that is taken over has none."""
+    if what == DENOISER:
+        return {"": int(value_of(settings, DENOISER, "steps"))}
+    taken = {stage: bool(settings.get(stage, {}).get("start")) for stage in STAGES}
+    return {stage: 0 if taken[stage] else stage_steps(settings, stage) for stage in STAGES}
 
 
 def listed(text: str) -> list[str]:

@@ -21,6 +21,7 @@ class EstimateRequest:
         done: Complete steps of an earlier run: of a denoiser under ``""``, of a generator by stage.
         validate_on: Pairs to validate on.
         slices: Slices that are measured at the end.
+        edge: Of a slice, in pixels.
         seconds: Time that the trial steps may take, for each stage.
     """
 
@@ -31,7 +32,8 @@ class EstimateRequest:
     done: dict[str, int] = field(default_factory=dict)
     validate_on: int = 1
     slices: int = 0
-    seconds: float = 3.0
+    edge: int = 512
+    seconds: float = 2.0
 
 
 def estimate(request: EstimateRequest, report: Report) -> Generator[None, None, Estimate]:
@@ -52,6 +54,7 @@ def estimate(request: EstimateRequest, report: Report) -> Generator[None, None, 
             done=request.done.get("", 0),
             validate_on=request.validate_on,
             slices=request.slices,
+            edge=request.edge,
             seconds=request.seconds,
             progress=report,
         )

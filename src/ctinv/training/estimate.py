@@ -32,7 +32,7 @@ from ctinv.training.validate import validate
 Progress = Callable[[str, float], None]
 _COPIES = 3  # of weights and optimiser: in use, the last good state, and the next candidate for it
 _SHARE = 0.9  # of the free memory that a trial may take
-_SCAN = 512  # edge in pixels of a usual slice
+
 _SLICES = 3
 
 
@@ -54,6 +54,7 @@ def estimate_denoiser(
     done: int = 0,
     validate_on: int = 1,
     slices: int = 0,
+    edge: int = 512,
     seconds: float = 4.0,
     progress: Progress | None = None,
 ) -> Estimate:
@@ -66,6 +67,7 @@ def estimate_denoiser(
         done: Steps of an earlier run that would be continued.
         validate_on: Pairs to validate on.
         slices: Slices of all pairs that are measured at the end.
+        edge: Of a slice, in pixels.
         seconds: Time that the trial steps may take, at least two steps.
         progress: Called as ``progress(text, fraction)``; what it raises ends the estimate.
 
@@ -73,7 +75,7 @@ def estimate_denoiser(
         InputError: The settings cannot be used.
     """
     chosen, steps = pick_device(device), max(0, config.steps - done)
-    pairs = throw_away_pairs(max(config.patch, _SCAN), air=config.air, mean=config.mean, std=config.std)
+    pairs = throw_away_pairs(max(config.patch, edge), air=config.air, mean=config.mean, std=config.std)
     run = DenoiserRun(config, pairs, pairs, Path(), chosen, None)
     trial = try_steps(run.turns, run.batch, ema=run.ema, seed=config.seed, seconds=seconds, progress=progress)
     kept = _bytes_of(run.judged)
@@ -159,13 +161,13 @@ def try_steps(
     times = [time.monotonic()]
     start = times[0]
 
-    def tick(made: int, _losses: Losses) -> bool:
+    def tick(_made: int, _losses: Losses) -> bool:
         if parts[0].device.type == "cuda":
             torch.cuda.synchronize(parts[0].device)
         times.append(time.monotonic())
         if progress is not None:
             progress("measuring what a step takes", min(1.0, (times[-1] - start) / seconds))
-        return made > 1 and times[-1] - start > seconds
+        return len(times) > 2 and times[-1] - start > seconds
 
     steps = 1 + max((turn.begins for turn in turns), default=0)
     fit(turns, batch, start=steps, steps=steps + 50, seed=seed, clip_norm=clip_norm, ema=ema, callback=tick)
