@@ -192,6 +192,7 @@ class Training(Section):
         for name in ("own_config", "data", "out", "own_denoiser"):
             getattr(self, name).bind(model, name)
         model.events.what.connect(self._on_what)
+        model.events.choices.connect(self._on_choices)
         model.events.split.connect(self._on_split)
         for signal in (model.events.denoiser, model.events.own_denoiser):
             signal.connect(self._on_denoiser)
@@ -223,13 +224,14 @@ class Training(Section):
         self._on_standing()
 
     def _on_what(self, what: str) -> None:
-        offer(self.config, self.model.choices)
-        self.config.value = self.model.config
         generator = what == GENERATOR
         for field in (self.denoiser, self.own_denoiser.edit, self.tap, self.flow_steps, self.fibre_steps):
             field.visible = generator
         self.learning_rate.visible = not generator
         self._on_split(self.model.split)
+
+    def _on_choices(self, choices: tuple[str, ...]) -> None:
+        offer(self.config, choices)
 
     def _on_split(self, split: str) -> None:
         for field in (self.train_on, self.validate_on, self.test_on):

@@ -212,7 +212,7 @@ class TrainModel(TrainForm):
         if self.activity.running:
             return
         self.standing = standing_of(self.out) if self.out is not None else None
-        self.left = memory.noted(self.out) if self.out is not None else ""
+        self.left = self._left()
         self.bundle = self.standing.bundle if self.standing is not None else None
         if self.standing is None or self.out is None:
             self.history, self._lengths = History(), {}
@@ -278,6 +278,12 @@ class TrainModel(TrainForm):
         assert self.standing is not None
         table = {key: value for key, value in self.standing.config.items() if value is not None}
         return memory.Remembered(self.standing.what, table, str(self._data()))
+
+    def _left(self) -> str:
+        """How the training in `out` was left; one that says it runs and does not was interrupted."""
+        left = memory.noted(self.out) if self.out is not None else ""
+        running = self.standing is not None and self.standing.running
+        return memory.INTERRUPTED if left == memory.RUNNING and not running else left
 
     def _forget_data(self) -> None:
         self.found = None

@@ -38,7 +38,8 @@ class TrainForm:
     Attributes:
         session: The session.
         what: ``"denoiser"`` or ``"generator"``.
-        config: Name of shipped settings; see `choices`.
+        choices: Names of the shipped settings of its kind.
+        config: One of them.
         own_config: A TOML file of the user's; goes before `config`.
         name: Of the model; the settings' own where empty.
         split: Rule by which patients are put into sets.
@@ -58,6 +59,7 @@ class TrainForm:
 
     session: Session = field(repr=False)
     what: str = DENOISER
+    choices: tuple[str, ...] = ()
     config: str = "cnn10"
     own_config: Path | None = None
     name: str = ""
@@ -83,15 +85,11 @@ class TrainForm:
 
     def __post_init__(self) -> None:
         self._table: dict[str, Any] = {}
+        self.choices = shipped_settings(self.what)
         self.events.what.connect(self._on_what)
         for name in ("config", "own_config"):
             getattr(self.events, name).connect(self.read_settings)
         self.read_settings()
-
-    @property
-    def choices(self) -> list[str]:
-        """Names of the shipped settings."""
-        return shipped_settings(self.what)
 
     @property
     def taps(self) -> list[str]:
@@ -146,6 +144,7 @@ class TrainForm:
 
     def _on_what(self) -> None:
         self.own_config = None
+        self.choices = shipped_settings(self.what)
         first = "cnn10" if self.what == DENOISER else "cvae_cinn"
         if self.config == first:
             self.read_settings()

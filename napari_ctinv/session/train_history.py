@@ -34,15 +34,14 @@ class Curve:
     def __init__(self) -> None:
         self._x, self._y = np.empty(MOST_POINTS), np.empty(MOST_POINTS)
         self._count, self._each = 0, 1
-        self._waiting: list[tuple[float, float]] = []
+        self._waiting, self._sums = 0, (0.0, 0.0)
 
     def add(self, x: Values, y: Values) -> None:
         """Append points; what is not finite is left out."""
-        for pair in zip(x.tolist(), y.tolist(), strict=True):
-            if not np.isfinite(pair[1]):
-                continue
-            self._waiting.append(pair)
-            if len(self._waiting) >= self._each:
+        known = np.isfinite(y)
+        for across, up in zip(x[known].tolist(), y[known].tolist(), strict=True):
+            self._waiting, self._sums = self._waiting + 1, (self._sums[0] + across, self._sums[1] + up)
+            if self._waiting >= self._each:
                 self._push()
 
     def points(self) -> tuple[Values, Values]:
@@ -55,9 +54,9 @@ class Curve:
                 values[: MOST_POINTS // 2] = values.reshape(-1, 2).mean(axis=1)
             self._count, self._each = MOST_POINTS // 2, 2 * self._each
             return  # what waits is half of a point by now
-        self._x[self._count], self._y[self._count] = np.mean(self._waiting, axis=0)
+        self._x[self._count], self._y[self._count] = (total / self._waiting for total in self._sums)
         self._count += 1
-        self._waiting.clear()
+        self._waiting, self._sums = 0, (0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

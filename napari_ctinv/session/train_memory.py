@@ -18,6 +18,8 @@ from ctinv.atomic import write_atomic
 
 NOTE = "training.json"
 RUNNING, PAUSED, CANCELLED, DONE, FAILED = "running", "paused", "cancelled", "done", "failed"
+INTERRUPTED = "interrupted"
+"""What a folder says is being trained in, and is not any more."""
 _MOST = 200
 
 

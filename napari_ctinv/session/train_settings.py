@@ -21,10 +21,10 @@ _BOTH: dict[str, Any] = {"seed": 0, "dose": 0.25, "layout": "auto", "subset": ""
 _STAGES = {"autoencoder": 600, "flow": 800, "fibre": 0}
 
 
-def shipped_settings(what: str) -> list[str]:
+def shipped_settings(what: str) -> tuple[str, ...]:
     """Names of the settings that come with the package."""
     folder = configs_folder() / "generators" if what == GENERATOR else configs_folder()
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return tuple(sorted(path.stem for path in folder.glob("*.toml")))
 
 
 def read_settings(what: str, name: str, own: Path | None = None) -> dict[str, Any]:

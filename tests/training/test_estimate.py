@@ -94,7 +94,7 @@ def test_a_generator_is_estimated_in_all_its_stages(tmp_path: Path) -> None:
 
 def test_the_time_beside_that_of_a_real_run_as_a_figure(tmp_path: Path) -> None:
     data = write_data(tmp_path)
-    config = dataclasses.replace(DenoiserConfig.read(data / "average.toml"), steps=150, validate_every=50)
+    config = dataclasses.replace(DenoiserConfig.read(data / "average.toml"), steps=150, validate_every=50, save_every=50)
     found = estimate_denoiser(config, device="cpu", edge=40, slices=6, seconds=0.5)
     since = time.monotonic()
     train_denoiser(config, data_folder=data / "pairs", out=tmp_path / "run", device="cpu")

@@ -24,26 +24,21 @@ def read_curves(path: Path, *, most: int = 4096) -> Curves:
         Nothing where there is no such file or it is none.
     """
     try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
+        content = path.read_bytes()
     except OSError:
         return {}
-    lines = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    if len(lines) < 2:
-        return {}
-    columns = next(csv.reader(lines[:1]))
-    stride = max(1, math.ceil((len(lines) - 1) / most))
+    head, *lines = content.replace(b"\r", b"").split(b"\n")[:-1] or [b""]
+    columns = head.decode("utf-8", errors="replace").split(",")
+    stride = max(1, math.ceil(len(lines) / most))
     # Figures of a validation are the last columns, so that the rows of mere losses end with a comma.
-    chosen = [
-        line
-        for number, line in enumerate(lines[1:])
-        if number % stride == 0 or not line.rstrip().endswith(",")
-    ]
-    rows = [row for row in csv.reader(chosen) if len(row) == len(columns)]
+    chosen = [line for number, line in enumerate(lines) if line[-1:] != b"," or not number % stride]
+    table = csv.reader(line.decode("utf-8", errors="replace") for line in chosen)
+    rows = [row for row in table if len(row) == len(columns)]
     try:
         values = np.array([[float(cell) if cell else math.nan for cell in row] for row in rows], np.float64)
     except ValueError:
         return {}
     if "step" not in columns or not rows:
         return {}
-    table = dict(zip(columns, values.T, strict=True))
-    return {"step": table.pop("step"), **table}
+    found = dict(zip(columns, values.T, strict=True))
+    return {"step": found.pop("step"), **found}
