@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,7 +20,7 @@ from napari_ctinv.session import train_memory as memory
 from napari_ctinv.session.train_form import TrainForm
 from napari_ctinv.session.train_history import History, Picture, history_in
 from napari_ctinv.session.train_layers import picture_layers
-from napari_ctinv.session.train_settings import DENOISER, stage_lengths
+from napari_ctinv.session.train_settings import DENOISER, done_steps, stage_lengths
 from napari_ctinv.work.train import LossNews, Trained, TrainRequest, ValidationNews
 from napari_ctinv.work.train_check import CheckRequest, DataFound
 from napari_ctinv.work.train_estimate import EstimateRequest
@@ -125,7 +125,7 @@ class TrainModel(TrainForm):
             self.settings(),
             self.out,
             self.session.settings.device,
-            done=_done(self.standing),
+            done=done_steps(self.standing),
             validate_on=found.count("validate") if found else 1,
             slices=found.slices("validate", "test") if found else 0,
             edge=max(max(pair.shape[1:]) for pair in found.pairs) if found else 512,
@@ -164,7 +164,7 @@ class TrainModel(TrainForm):
         self.look()
         if not self.can_go_on:
             raise InputError(f"the folder {out.name} holds no training that can go on; start one.")
-        return self._run(out, self._asked(out))
+        return self._run(out, memory.asked_before(out, self.standing, self.data))
 
     def pause(self) -> None:
         """Finish the step, write its checkpoint and stop; `go_on` continues with the next step."""
@@ -212,7 +212,7 @@ class TrainModel(TrainForm):
         if self.activity.running:
             return
         self.standing = standing_of(self.out) if self.out is not None else None
-        self.left = self._left()
+        self.left = memory.left_in(self.out, self.standing) if self.out is not None else ""
         self.bundle = self.standing.bundle if self.standing is not None else None
         if self.standing is None or self.out is None:
             self.history, self._lengths = History(), {}
@@ -269,22 +269,6 @@ class TrainModel(TrainForm):
         self._wish = wish
         self.activity.cancel()
 
-    def _asked(self, out: Path) -> memory.Remembered:
-        """What was asked of the training in `out`, its data where they were or in the folder that is chosen now."""
-        known = memory.remembered(out)
-        if known is not None:
-            there = self.data is None or Path(known.data).is_dir()
-            return known if there else replace(known, data=str(self.data))
-        assert self.standing is not None
-        table = {key: value for key, value in self.standing.config.items() if value is not None}
-        return memory.Remembered(self.standing.what, table, str(self._data()))
-
-    def _left(self) -> str:
-        """How the training in `out` was left; one that says it runs and does not was interrupted."""
-        left = memory.noted(self.out) if self.out is not None else ""
-        running = self.standing is not None and self.standing.running
-        return memory.INTERRUPTED if left == memory.RUNNING and not running else left
-
     def _forget_data(self) -> None:
         self.found = None
         self._forget_estimate()
@@ -307,14 +291,3 @@ class TrainModel(TrainForm):
                 "no output folder is chosen; choose an empty one, or one of a training to continue."
             )
         return self.out
-
-
-def _done(standing: Standing | None) -> dict[str, int]:
-    """Steps of each stage that need not be made again."""
-    done, left = dict[str, int](), 0 if standing is None else standing.step
-    for stage, length in (
-        stage_lengths(standing.what, standing.config).items() if standing is not None else ()
-    ):
-        done[stage] = min(left, length)
-        left -= done[stage]
-    return done

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from ctinv.atomic import write_atomic
+from ctinv.errors import InputError
+from ctinv.training.standing import Standing
 
 NOTE = "training.json"
 RUNNING, PAUSED, CANCELLED, DONE, FAILED = "running", "paused", "cancelled", "done", "failed"
@@ -51,6 +53,33 @@ def noted(out: Path) -> str:
     """How the training in a folder was left, empty where nothing says it."""
     found = _json(out / NOTE)
     return str(found.get("state", ""))
+
+
+def left_in(out: Path, standing: Standing | None) -> str:
+    """How the training in a folder was left; one that is noted as running and does not run was interrupted."""
+    left = noted(out)
+    running = standing is not None and standing.running
+    return INTERRUPTED if left == RUNNING and not running else left
+
+
+def asked_before(out: Path, standing: Standing | None, data: Path | None) -> Remembered:
+    """What was asked of the training in a folder.
+
+    Args:
+        out: The folder.
+        standing: What lies in it.
+        data: The data folder that is chosen now; used where the one of then is not known or not there.
+
+    Raises:
+        InputError: It is not known where the data lie.
+    """
+    known = remembered(out)
+    if known is not None:
+        return known if data is None or Path(known.data).is_dir() else replace(known, data=str(data))
+    if data is None or standing is None:
+        raise InputError("it is not known here which data this training learns from; choose its data folder.")
+    table = {key: value for key, value in standing.config.items() if value is not None}
+    return Remembered(standing.what, table, str(data))
 
 
 def remember(out: Path, asked: Remembered) -> None:

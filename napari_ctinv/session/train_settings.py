@@ -7,7 +7,7 @@ from typing import Any
 
 from ctinv.errors import InputError
 from ctinv.resources import configs_folder
-from ctinv.training.standing import STAGES
+from ctinv.training.standing import STAGES, Standing
 from ctinv.training.typed import read_toml
 
 DENOISER, GENERATOR = "denoiser", "generator"
@@ -68,6 +68,17 @@ def stage_lengths(what: str, settings: dict[str, Any]) -> dict[str, int]:
         return {"": int(value_of(settings, DENOISER, "steps"))}
     taken = {stage: bool(settings.get(stage, {}).get("start")) for stage in STAGES}
     return {stage: 0 if taken[stage] else stage_steps(settings, stage) for stage in STAGES}
+
+
+def done_steps(standing: Standing | None) -> dict[str, int]:
+    """Steps of each stage that need not be made again."""
+    if standing is None:
+        return {}
+    done, left = dict[str, int](), standing.step
+    for stage, length in stage_lengths(standing.what, standing.config).items():
+        done[stage] = min(left, length)
+        left -= done[stage]
+    return done
 
 
 def listed(text: str) -> list[str]:
