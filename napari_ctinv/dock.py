@@ -32,7 +32,7 @@ TABS: Mapping[str, Sequence[str]] = {
         "report:Report",
         "export:Export",
     ),
-    "Train": (),
+    "Train": ("training:Training", "curves:Curves", "previews:Previews"),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
 

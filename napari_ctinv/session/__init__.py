@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.roi import RoiModel
     from napari_ctinv.session.scan import ScanModel
     from napari_ctinv.session.shown import ShownModel
+    from napari_ctinv.session.train import TrainModel
 
 MODELS = {
     "scan": "scan:ScanModel",
@@ -59,6 +60,7 @@ MODELS = {
     "raw": "raw:RawModel",
     "compare": "compare:CompareModel",
     "export": "export:ExportModel",
+    "train": "train:TrainModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -92,6 +94,7 @@ class Session:
         raw: RawModel
         compare: CompareModel
         export: ExportModel
+        train: TrainModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
