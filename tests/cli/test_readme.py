@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (
     "README.md",
     "docs/user_guide.md",
+    "docs/shell.md",
+    "docs/plugin.md",
     "docs/input.md",
     "docs/method.md",
     "docs/extending.md",
