@@ -20,7 +20,9 @@ from pathlib import Path
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the tour, and says what each station took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--quick", action="store_true", help="compute as little as possible, as the tests do")
     parser.add_argument("--only", nargs="*", default=None, metavar="STATION", help="stations, in their order")

@@ -16,7 +16,6 @@ WIDGET = "CT Invariances"
 def opened(out: Path, *, quick: bool, home: Path) -> Iterator[Stage]:
     """A stage with an empty viewer."""
     import napari
-
     from napari_ctinv.session import session_of
 
     viewer = napari.Viewer(show=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
@@ -22,8 +22,6 @@ from _tour.pictures import save
 
 SIZE = (1280, 720)
 """Width and height of the window, pixels: a small laptop."""
-
-WidgetType = TypeVar("WidgetType", bound=QWidget)
 
 
 class Stage:
@@ -41,7 +39,9 @@ class Stage:
         pictures: What each picture shows, by its name: size, where the canvas and the plugin's part lie.
     """
 
-    def __init__(self, viewer: Any, dock: QWidget, session: Any, out: Path, home: Path, *, quick: bool) -> None:
+    def __init__(
+        self, viewer: Any, dock: QWidget, session: Any, out: Path, home: Path, *, quick: bool
+    ) -> None:
         self.viewer, self.dock, self.session = viewer, dock, session
         self.out, self.home, self.quick = out, home, quick
         self.window = viewer.window._qt_window
@@ -87,12 +87,13 @@ class Stage:
 
     def tab(self, name: str) -> QWidget:
         """Brings a tab to the front, and gives it."""
-        tabs = self.dock.findChild(QTabWidget)
+        tabs: Any = self.dock.findChild(QTabWidget)
         for index in range(tabs.count()):
             if tabs.tabText(index).replace("&", "") == name:
-                QTest.mouseClick(tabs.tabBar(), Qt.MouseButton.LeftButton, pos=tabs.tabBar().tabRect(index).center())
+                self.click(tabs.tabBar(), tabs.tabBar().tabRect(index).center())
                 self.pause(0.05)
-                return tabs.widget(index)
+                page: QWidget = tabs.widget(index)
+                return page
         raise LookupError(f"there is no tab {name!r}.")
 
     def section(self, tab: str, name: str) -> Any:
@@ -112,7 +113,7 @@ class Stage:
 
     def scroll_to(self, widget: QWidget) -> None:
         """Scrolls the plugin's tab so that a widget is seen, its top first."""
-        area = widget.parentWidget()
+        area: Any = widget.parentWidget()
         while area is not None and not isinstance(area, QScrollArea):
             area = area.parentWidget()
         if area is not None:
@@ -131,7 +132,8 @@ class Stage:
     def click(self, widget: QWidget, at: QPoint | None = None) -> None:
         """Clicks a widget with the left mouse button, in its middle if no place is given."""
         place = widget.rect().center() if at is None else at
-        QTest.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        hand: Any = QTest
+        hand.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
 
     def press(self, inside: QWidget, text: str) -> None:
         """Clicks the button with a text."""
@@ -144,7 +146,9 @@ class Stage:
         """Waits for a dialog, and gives it."""
 
         def opened() -> list[QDialog]:
-            return [top for top in QApplication.topLevelWidgets() if isinstance(top, QDialog) and top.isVisible()]
+            return [
+                top for top in QApplication.topLevelWidgets() if isinstance(top, QDialog) and top.isVisible()
+            ]
 
         self.wait_until(lambda: bool(opened()), "a dialog", timeout_s)
         return opened()[0]
@@ -183,8 +187,8 @@ class Stage:
         row, column = (world - np.asarray(camera.center[-2:])) * camera.zoom
         corner = canvas.mapTo(self.window, QPoint(0, 0))
         return [
-            int(round(corner.x() + canvas.width() / 2 + column)),
-            int(round(corner.y() + canvas.height() / 2 + row)),
+            round(corner.x() + canvas.width() / 2 + column),
+            round(corner.y() + canvas.height() / 2 + row),
         ]
 
     def _canvas(self) -> QWidget:
