@@ -22,4 +22,4 @@ html_theme = "furo"
 html_title = "napari-ctinv"
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"footer_icons": [], "top_of_page_buttons": []}
+html_theme_options: dict[str, list[str]] = {"footer_icons": [], "top_of_page_buttons": []}

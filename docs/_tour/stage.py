@@ -118,7 +118,8 @@ class Stage:
             area = area.parentWidget()
         if area is not None:
             self.pause(0.05)
-            area.verticalScrollBar().setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y())
+            bar: Any = area.verticalScrollBar()
+            bar.setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y())
             self.pause(0.05)
 
     def button(self, inside: QWidget, text: str) -> QAbstractButton:
