@@ -18,7 +18,7 @@ _REQUEST_LIMIT = 1 << 40  # the parent is trusted; its requests are bounded by t
 Task = Callable[[dict[str, object], list[bytes]], Message]
 
 
-def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+def private_pipes() -> tuple[BinaryIO, BinaryIO]:
     """The two ends of the parent, out of reach of whatever prints or reads."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -29,7 +29,7 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def main(name: str, memory: int, seconds: float, guarded: bool, readable: Sequence[str] = ()) -> None:
     """Serve one task, named ``module:function``, until the requests end."""
-    requests, answers = _private_pipes()
+    requests, answers = private_pipes()
     holds = before_imports()
     module, _, function = name.partition(":")
     task: Task = getattr(importlib.import_module(module), function)

@@ -1,0 +1,166 @@
+"""CT Invariances: one dock with the tabs in the order of the work, each a list of sections over the session's models."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
+
+from napari_ctinv.sections._section import Section
+from napari_ctinv.session import session_of
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+TABS: Mapping[str, Sequence[str]] = {
+    "Scan": ("scan_choice:ScanChoice",),
+    "Denoise": ("network:Network", "denoising:Denoising"),
+    "Invariances": ("sampling:Sampling",),
+    "Analyse": (),
+    "Train": (),
+}
+"""Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
+
+TIPS = {
+    "Scan": "open a CT, its window, HU at the cursor",
+    "Denoise": "a network, and f(x) of the scan",
+    "Invariances": "sample images that the network cannot tell from the scan, each with its certificate",
+    "Analyse": "what the samples show, regions of interest, the report, export",
+    "Train": "a denoiser or a generator of your own",
+}
+WIDTH = 340
+"""Narrow enough for a laptop, wide enough for the certificate table, in pixels."""
+
+
+class CtInvariances(QWidget):
+    """The dock.
+
+    Args:
+        napari_viewer: The viewer; napari finds this argument by its name.
+
+    Attributes:
+        session: The models behind it, which scripts can drive too.
+        tabs: The tabs.
+    """
+
+    def __init__(self, napari_viewer: ViewerModel) -> None:
+        super().__init__()
+        self.session = session_of(napari_viewer)
+        self.setMinimumWidth(WIDTH)
+        self.tabs = QTabWidget()
+        self.tabs.setUsesScrollButtons(True)
+        self._pages: dict[str, _Page] = {}
+        for name, sections in TABS.items():
+            page = _Page(self, sections)
+            self._pages[name] = page
+            self.tabs.addTab(page, name)
+            self.tabs.setTabToolTip(self.tabs.count() - 1, TIPS[name])
+        self._help = QToolButton()
+        self._help.setText("?")
+        self._help.setToolTip("what is this? Opens the guide to this tab")
+        self._help.clicked.connect(self._explain)
+        self.tabs.setCornerWidget(self._help)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs)
+        self.tabs.currentChanged.connect(lambda _index: self._page().build())
+        self._page().build()
+        # Only once the interface has answered: the computing process takes seconds to load its libraries.
+        QTimer.singleShot(0, self.session.warm)
+
+    def section(self, title: str, tab: str | None = None) -> Any:
+        """A section by its heading, its tab built if need be.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for name in [tab] if tab else TABS:
+            for section in self._pages[name].build():
+                if section.title == title:
+                    return section
+        raise KeyError(title)
+
+    def show_tab(self, tab: str, section: str | None = None) -> None:
+        """Bring a tab, and a section of it, to the front."""
+        page = self._pages[tab]
+        self.tabs.setCurrentWidget(page)
+        page.build()
+        if section is not None:
+            found = self.section(section, tab)
+            found.unfold()
+            QTimer.singleShot(0, lambda: page.ensureWidgetVisible(found, 0, 0))
+
+    def event(self, event: QEvent | None) -> bool:
+        """A dock that is taken out of its window leaves no run behind."""
+        taken_out = event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None
+        if taken_out and hasattr(self, "session"):  # Qt sends events while __init__ still runs
+            self.session.close(wait=False)
+        return bool(super().event(event))
+
+    def _page(self) -> _Page:
+        return self._pages[self.tabs.tabText(self.tabs.currentIndex())]
+
+    def _explain(self) -> None:
+        from napari_ctinv.guide import open_guide
+
+        open_guide(self.tabs.tabText(self.tabs.currentIndex()))
+
+
+class _Page(QScrollArea):
+    """A scrollable tab; its sections are made when it is first shown, so that the dock opens at once."""
+
+    def __init__(self, dock: CtInvariances, names: Sequence[str]) -> None:
+        super().__init__()
+        self._dock, self._names = dock, names
+        self._sections: list[Section] | None = None
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def build(self) -> list[Section]:
+        """The sections, made on first use."""
+        if self._sections is None:
+            self._sections = [_section(name)(self._dock.session) for name in self._names]
+            column = QWidget()
+            layout = QVBoxLayout(column)
+            layout.setContentsMargins(2, 4, 10, 4)
+            for section in self._sections:
+                layout.addWidget(section)
+            layout.addStretch(1)
+            self.setWidget(column)
+        return self._sections
+
+
+def _section(name: str) -> Any:
+    module, kind = name.split(":")
+    return getattr(importlib.import_module(f"napari_ctinv.sections.{module}"), kind)
+
+
+def show(viewer: Any, tab: str, section: str | None = None) -> CtInvariances:
+    """Open the dock of a viewer, or find it, and bring a tab to the front.
+
+    Args:
+        viewer: A napari viewer with a window.
+        tab: A key of `TABS`.
+        section: Heading of one of its sections.
+    """
+    _dock, widget = viewer.window.add_plugin_dock_widget("napari-ctinv", "CT Invariances")
+    widget.show_tab(tab, section)
+    return widget
+
+
+def show_denoise(viewer: Any) -> None:
+    """Menu: Denoise."""
+    show(viewer, "Denoise")
+
+
+def show_invariances(viewer: Any) -> None:
+    """Menu: Sample invariances."""
+    show(viewer, "Invariances")
+
+
+def show_analyse(viewer: Any) -> None:
+    """Menu: Analyse a study."""
+    show(viewer, "Analyse")

@@ -1,0 +1,55 @@
+"""How news of the computing process reaches the thread of the viewer, with Qt or without it."""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+Call = Callable[[], None]
+
+
+class Delivery(Protocol):
+    """Calls functions in the thread it was made in."""
+
+    def post(self, call: Call) -> None:
+        """Have this called soon; from any thread."""
+
+    def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Deliver, and keep the interface alive, until something holds; whether it did in time."""
+
+
+class PlainDelivery:
+    """For scripts without an event loop: calls are made while somebody waits."""
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
+
+    def post(self, call: Call) -> None:
+        """Have this called by the next `wait`."""
+        self._calls.put(call)
+
+    def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Deliver until something holds."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while not until():
+            try:
+                left = None if end is None else max(end - time.monotonic(), 1e-3)
+                self._calls.get(timeout=left)()
+            except queue.Empty:
+                return False
+        return True
+
+
+def delivery_here() -> Delivery:
+    """Qt's event loop where an application runs, else the plain one."""
+    if any(name in sys.modules for name in ("PyQt6", "PyQt5", "PySide6")):
+        from qtpy.QtWidgets import QApplication
+
+        if QApplication.instance() is not None:
+            from napari_ctinv.engine.qt_delivery import QtDelivery
+
+            return QtDelivery()
+    return PlainDelivery()

@@ -1,0 +1,118 @@
+"""Session: everything the dock shows, as models without an interface. Scripts drive the same models.
+
+There is one session for each viewer::
+
+    session = session_of(viewer)
+    session.invariances.n = 20
+    session.invariances.run().wait()
+
+Nothing here imports Qt or torch; the models use napari's own models (viewer, layers), and all computing is done by the
+engine beside the viewer.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+from napari_ctinv.engine.process import Engine
+from napari_ctinv.session.activity import Activity
+from napari_ctinv.session.settings import Settings, remembered
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.invariances import InvariancesModel
+    from napari_ctinv.session.network import NetworkModel
+    from napari_ctinv.session.scan import ScanModel
+
+MODELS = {
+    "scan": "scan:ScanModel",
+    "network": "network:NetworkModel",
+    "denoise": "denoise:DenoiseModel",
+    "invariances": "invariances:InvariancesModel",
+}
+"""Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+class Session:
+    """The models of one viewer, made on first use.
+
+    Args:
+        viewer: The viewer, or napari's model of one.
+
+    Attributes:
+        settings: Device, number of samples and the like, as in napari's Preferences.
+    """
+
+    if TYPE_CHECKING:
+        scan: ScanModel
+        network: NetworkModel
+        denoise: DenoiseModel
+        invariances: InvariancesModel
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
+        self.settings = remembered()
+        self._engines: dict[str, Engine] = {}
+        self.settings.events.cache.connect(self._configure)
+        self.settings.events.threads.connect(self._configure)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in MODELS:
+            raise AttributeError(f"a session has no {name!r}")
+        module, kind = MODELS[name].split(":")
+        model = getattr(importlib.import_module(f"napari_ctinv.session.{module}"), kind)(self)
+        setattr(self, name, model)
+        return model
+
+    @property
+    def viewer(self) -> ViewerModel:
+        """The viewer."""
+        viewer = self._viewer()
+        if viewer is None:
+            raise ReferenceError("the viewer of this session is gone.")
+        return viewer
+
+    def engine(self, name: str = "compute") -> Engine:
+        """The computing process of this name; one computes for the tabs, another one trains."""
+        if name not in self._engines:
+            self._engines[name] = Engine(self.settings.environment())
+        return self._engines[name]
+
+    def activity(self, title: str, *, engine: str = "compute") -> Activity:
+        """What one button stands for; its work is done by the engine of this name."""
+        return Activity(title=title, engine=lambda: self.engine(engine))
+
+    def warm(self) -> None:
+        """Let the computing process load its libraries while the user still looks around."""
+        self._warm_up  # noqa: B018
+
+    @cached_property
+    def _warm_up(self) -> Any:
+        return self.engine().submit("napari_ctinv.work.cached:warm", None)
+
+    def close(self, *, wait: bool = True) -> None:
+        """End the computing processes; what runs leaves its files whole first."""
+        for engine in self._engines.values():
+            engine.close(wait=wait)
+
+    def _configure(self) -> None:
+        for engine in self._engines.values():
+            engine.configure(self.settings.environment())
+
+
+def session_of(viewer: Any) -> Session:
+    """The session of a viewer, made on first use; `viewer` may be a napari viewer or a model of one."""
+    viewer = getattr(viewer, "__wrapped__", viewer)  # napari hands plugins a proxy
+    if viewer not in _sessions:
+        _sessions[viewer] = Session(viewer)
+    return _sessions[viewer]
+
+
+__all__ = ["Activity", "Session", "Settings", "session_of"]
