@@ -48,6 +48,7 @@ class InvariancesModel:
         finished: How many finished samples the study has on the screen.
         samples: The layer of x̃.
         results: All layers of the study.
+        complete: Whether the last run has ended and all its layers are on the screen.
         activity: The run.
     """
 
@@ -68,6 +69,7 @@ class InvariancesModel:
     finished: int = 0
     samples: Image | None = None
     results: tuple[Layer, ...] = ()
+    complete: bool = False
     activity: Activity = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -109,7 +111,7 @@ class InvariancesModel:
         run = self.activity.start(
             "napari_ctinv.work.sample:sample", request, on_item=shown.grow, on_end=shown.finish
         )
-        self.study, self.samples, self.results, self.finished = None, None, (), 0
+        self.study, self.samples, self.results, self.finished, self.complete = None, None, (), 0, False
         return run
 
     def box(self, volume: Volume) -> Box:
@@ -189,10 +191,9 @@ class _Arrival:
     def finish(self, outcome: Outcome) -> None:
         """The run has ended: the maps go below the samples."""
         study = self._model.study
-        if study is None or not study.certificates:
-            return
-        for layer in map_layers(study):
-            self._post(partial(self._add, layer, below=True))
+        if study is not None and study.certificates:
+            for layer in map_layers(study):
+                self._post(partial(self._add, layer, below=True))
         self._post(self._select)
 
     def _add(self, layer: Any, *, below: bool = False) -> None:
@@ -207,6 +208,7 @@ class _Arrival:
     def _select(self) -> None:
         if self._model.samples in self._layers:
             self._layers.selection.active = self._model.samples
+        self._model.complete = True
 
 
 def _last_shape(layer: Shapes) -> np.ndarray:
