@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QDialog, QScrollArea, QTabWidget, QWidget
+from qtpy.QtWidgets import QApplication, QDialog, QPushButton, QScrollArea, QTabWidget, QWidget
 
 from _tour.heartbeat import Heartbeat
 from _tour.pictures import save
@@ -49,6 +49,8 @@ class Stage:
         self.figures: dict[str, Any] = {}
         self.pictures: dict[str, dict[str, Any]] = {}
         self.shown: QWidget | None = None
+        self._drawn = 0
+        viewer.window._qt_viewer.canvas._scene_canvas.events.draw.connect(self._on_draw)
 
     def wait_until(self, holds: Callable[[], bool], what: str, timeout_s: float = 300) -> float:
         """Lets the window live until a condition holds.
@@ -79,6 +81,11 @@ class Stage:
         if not holds():
             raise TimeoutError(f"{what}: not within {timeout_s:g} s.")
         return time.perf_counter() - begin
+
+    def redrawn(self) -> None:
+        """Waits until the canvas has been drawn anew."""
+        drawn = self._drawn
+        self.wait_until(lambda: self._drawn > drawn, "the canvas is drawn", 30)
 
     def pause(self, seconds: float) -> None:
         """Lets the window live for a while, so that everything is drawn."""
@@ -111,27 +118,43 @@ class Stage:
                 return found
         raise LookupError(f"the tab {tab!r} has no section {name!r}.")
 
+    def run(self, section: Any, activity: Any, text: str, *, timeout_s: float = 600) -> None:
+        """Presses the button of an activity, and waits for its end.
+
+        Raises:
+            RuntimeError: It failed; with its sentence.
+        """
+        before = activity.run
+        self.press(section, text)
+        if activity.run is before:
+            raise RuntimeError(f"{text!r} started nothing: {activity.message}")
+        self.wait_until(lambda: not activity.running, text, timeout_s)
+        if activity.run.outcome.state != "done":
+            raise RuntimeError(activity.message)
+
     def scroll_to(self, widget: QWidget) -> None:
-        """Scrolls the plugin's tab so that a widget is seen, its top first."""
-        area: Any = widget.parentWidget()
-        while area is not None and not isinstance(area, QScrollArea):
-            area = area.parentWidget()
+        """Scrolls the plugin's tab so that a widget is at its top, as far as there is something below."""
+        area = _area_of(widget)
         if area is not None:
             self.pause(0.05)
             bar: Any = area.verticalScrollBar()
             bar.setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y())
             self.pause(0.05)
 
-    def button(self, inside: QWidget, text: str) -> QAbstractButton:
-        """The button with a text; mnemonics do not count."""
-        for found in inside.findChildren(QAbstractButton):
+    def button(self, inside: QWidget, text: str) -> QPushButton:
+        """The button with a text; mnemonics and the headings that fold do not count."""
+        for found in inside.findChildren(QPushButton):
             if found.text().replace("&", "").startswith(text) and found.isVisibleTo(inside):
                 return found
-        texts = sorted({found.text() for found in inside.findChildren(QAbstractButton)} - {""})
+        texts = sorted({found.text() for found in inside.findChildren(QPushButton)} - {""})
         raise LookupError(f"there is no button {text!r} but {texts}.")
 
     def click(self, widget: QWidget, at: QPoint | None = None) -> None:
         """Clicks a widget with the left mouse button, in its middle if no place is given."""
+        area = _area_of(widget)
+        if area is not None:
+            area.ensureWidgetVisible(widget)
+            self.pause(0.05)
         place = widget.rect().center() if at is None else at
         hand: Any = QTest
         hand.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
@@ -192,9 +215,20 @@ class Stage:
             round(corner.y() + canvas.height() / 2 + row),
         ]
 
+    def _on_draw(self, _event: Any) -> None:
+        self._drawn += 1
+
     def _canvas(self) -> QWidget:
         canvas: QWidget = self.viewer.window._qt_viewer.canvas.native
         return canvas
+
+
+def _area_of(widget: QWidget) -> Any:
+    """The scrolling area a widget lies in, or None."""
+    area: Any = widget.parentWidget()
+    while area is not None and not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    return area
 
 
 def _at_size(picture: np.ndarray, ratio: float) -> np.ndarray:

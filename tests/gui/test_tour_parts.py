@@ -38,6 +38,9 @@ def test_the_heartbeat_finds_what_blocks_the_window(qtbot: Any, blocks: Any, com
     gaps = heartbeat.figures()["blocked"]
     assert gaps["wall_ms"] >= 190
     assert gaps["over_100_ms"] >= 1
+    assert any(
+        blocks.__name__ in call or "lambda" in call for calls in gaps["late"][0]["in"] for call in calls
+    )
     assert (gaps["thread_ms"] >= 190) == computed
     assert gaps["seconds"] >= 0.3
 

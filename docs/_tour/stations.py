@@ -1,0 +1,16 @@
+"""The stations of the tour in their order; each clicks through one part of the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from _tour.denoising import denoise
+from _tour.sampling import invariances
+from _tour.scans import scan
+from _tour.stage import Stage
+
+STATIONS: dict[str, Callable[[Stage], None]] = {
+    "scan": scan,
+    "denoise": denoise,
+    "invariances": invariances,
+}
