@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from ctinv.resources import ct_folder
 from ctinv.sampler import InvarianceSampler, Store
 from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
+from napari_ctinv.dock import TABS, WIDTH, show
+from napari_ctinv.engine.messages import Outcome
+from napari_ctinv.session import session_of
 
 pytestmark = pytest.mark.gui
 
@@ -25,10 +28,14 @@ DOCS = Path(__file__).parent.parent.parent / "docs" / "plugin.md"
 
 
 @pytest.fixture
-def viewer(make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def viewer(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """A viewer; studies without a place of their own go to a folder of this test."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return make_napari_viewer()
+    viewer = make_napari_viewer()
+    yield viewer
+    session_of(viewer).close()
 
 
 @pytest.fixture
@@ -37,16 +44,20 @@ def low_dose(viewer: Any) -> Any:
     return layer
 
 
-def widget_of(viewer: Any, name: str) -> Any:
-    _dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, name)
-    return widget
-
-
 def ready_to_sample(viewer: Any, study: Path, *, n: int) -> Any:
-    widget = widget_of(viewer, "Invariances")
-    widget.n.value, widget.study.value = n, study
-    widget.draw(BOX)
-    return widget
+    """The Sample section, set up as a user would; the region is drawn by the model."""
+    section = show(viewer, "Invariances").section("Sample")
+    section.n.value, section.folder.edit.value = n, study
+    section.session.invariances.choose(BOX)
+    return section
+
+
+def press(section: Any, timeout_s: float = 300) -> Outcome:
+    """Click the section's button and wait for the end of the run."""
+    section.bar.button.click()
+    run = section.bar._activity.run
+    outcome = run.wait(timeout_s)
+    return outcome
 
 
 def test_sample_data_and_a_folder_lie_at_their_millimetres(viewer: Any, low_dose: Any) -> None:
@@ -79,11 +90,12 @@ def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:
 
     from ctinv.denoiser import load_denoiser
 
-    widget = widget_of(viewer, "Denoise")
-    assert widget.image.value is low_dose
-    widget.denoiser.value, widget.slices.value = "cnn10", "visible slice"
+    dock = show(viewer, "Denoise")
+    assert dock.session.scan.layer is low_dose
+    section = dock.section("Denoise")
+    dock.section("Network").name.value, section.slices.value = "cnn10", "visible slice"
     viewer.dims.set_point(0, low_dose.data_to_world([BOX.z, 0, 0])[0])
-    outcome = widget.run().wait(120)
+    outcome = press(section)
     assert outcome.state == "done", outcome.message
     removed, fx = viewer.layers[-2:]
     with torch.inference_mode():
@@ -97,80 +109,100 @@ def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:
     assert removed.colorbar.visible
 
 
-def test_invariances_arrive_one_by_one_exactly_over_the_scan(
-    viewer: Any, low_dose: Any, tmp_path: Path
+def test_invariances_arrive_exactly_over_the_scan(
+    viewer: Any, low_dose: Any, tmp_path: Path, qtbot: Any
 ) -> None:
-    widget = ready_to_sample(viewer, tmp_path / "study.zarr", n=4)
-    outcome = widget.run().wait(300)
-    assert outcome.state == "done", outcome.message
+    section = ready_to_sample(viewer, tmp_path / "study.zarr", n=4)
+    model = section.session.invariances
+    assert press(section).state == "done"
+    qtbot.waitUntil(lambda: model.complete, timeout=10_000)
     store = Store.open(tmp_path / "study.zarr")
     assert store.rows == (0, 1, 2, 3)
-    assert widget.table.rowCount() == 4
-    assert widget.table.item(2, 1).text() == f"{store.certificates[2].rmse_hu:.3f}"
-    samples = widget.samples
+    samples = model.samples
     assert samples.data.shape == (4, 1, *BOX.shape)
     np.testing.assert_allclose(samples.data_to_world([2, 0, 5, 7])[1:], low_dose.data_to_world([8, 185, 167]))
     assert np.array_equal(np.asarray(samples.data[2, 0]), store.read(2))
-    widget.table.setCurrentCell(3, 0)
-    assert viewer.dims.current_step[0] == 3, "a click on a row shows its sample"
     maps = {
         layer.name: layer for layer in viewer.layers if layer.metadata.get("ctinv", {}).get("kind") == "map"
     }
     assert set(maps) == {"spread [HU]", "worst feed-back error [HU]", "lesion map η"}
     assert all(layer.colorbar.visible for layer in maps.values())
     before = list(viewer.layers)
-    assert widget.run().wait(300).state == "done", "the same request finds its samples"
+    assert press(section).state == "done", "the same request finds its samples"
+    qtbot.waitUntil(lambda: model.complete, timeout=10_000)
     assert all(layer in viewer.layers for layer in before), "older results stay"
     assert len({layer.name for layer in viewer.layers}) == len(before) + 5, "new ones have names of their own"
     (x, *_rest) = viewer.open(str(store.path), plugin=PLUGIN)
     np.testing.assert_allclose(x.data_to_world([0, 5, 7]), low_dose.data_to_world([8, 185, 167]))
 
 
-def test_cancel_keeps_what_is_finished(viewer: Any, low_dose: Any, tmp_path: Path) -> None:
-    widget = ready_to_sample(viewer, tmp_path / "study.zarr", n=100_000)
-    job = widget.run()
-    job.yielded.connect(lambda _store: widget.cancel())
-    outcome = job.wait(300)
-    assert outcome.state == "cancelled"
+def test_cancel_keeps_what_is_finished(viewer: Any, low_dose: Any, tmp_path: Path, qtbot: Any) -> None:
+    section = ready_to_sample(viewer, tmp_path / "study.zarr", n=100_000)
+    model, button = section.session.invariances, section.bar.button
+    button.click()
+    assert button.text() == "Cancel"
+    qtbot.waitUntil(lambda: model.finished > 0, timeout=120_000)
+    button.click()
+    assert button.text() == "Cancelling…"
+    assert not button.isEnabled()
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     kept = len(Store.open(tmp_path / "study.zarr").rows)
     assert 0 < kept < 100_000
-    assert widget.table.rowCount() == len(widget.samples.data) > 0
-    assert widget.line.text().startswith(f"stopped; {len(widget.samples.data)} samples are kept")
-    assert widget.button.text() == "Sample invariances"
-    assert widget.button.isEnabled()
+    assert len(model.samples.data) == model.finished == kept
+    assert button.text() == "Sample invariances"
+    assert button.isEnabled()
 
 
-def test_closing_the_widget_or_the_viewer_ends_a_run(
+def test_closing_the_dock_or_the_viewer_ends_a_run_and_loses_nothing(
     viewer: Any, low_dose: Any, tmp_path: Path, qtbot: Any
 ) -> None:
-    for what in ("widget", "viewer"):
-        widget = ready_to_sample(viewer, tmp_path / f"{what}.zarr", n=100_000)
-        job = widget.run()
-        with qtbot.waitSignal(job.yielded, timeout=300_000):
-            pass
-        viewer.close() if what == "viewer" else viewer.window.remove_dock_widget(widget)
-        assert job.wait(120).state == "abandoned"
+    for what in ("dock", "viewer"):
+        section = ready_to_sample(viewer, tmp_path / f"{what}.zarr", n=100_000)
+        model = section.session.invariances
+        section.bar.button.click()
+        run = model.activity.run
+        qtbot.waitUntil(lambda model=model: model.finished > 0, timeout=120_000)
+        seen = model.finished
+        viewer.close() if what == "viewer" else viewer.window.remove_dock_widget("all")
+        assert run.wait(120).state == "abandoned"
         store = Store.open(tmp_path / f"{what}.zarr")
-        assert len(store.rows) > 0
+        assert len(store.rows) >= seen
         assert store.verify() == []
 
 
-def test_bad_requests_are_one_sentence(viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_requests_are_one_sentence(viewer: Any) -> None:
     from napari.utils.notifications import notification_manager
 
-    widget = widget_of(viewer, "Invariances")
+    dock = show(viewer, "Invariances")
+    section = dock.section("Sample")
     notification_manager.records.clear()
-    assert widget.run() is None
+    section.bar.button.click()
+    assert section.session.invariances.activity.run is None
     viewer.add_image(np.zeros((3, 80, 80), np.float32), units="mm", contrast_limits=(-160, 240))
     viewer.dims.set_point(0, 1)
-    widget.bundle.value = ct_folder()
-    job = widget.run()
-    assert job is not None
-    assert job.wait(60).state == "failed"
+    dock.section("Network").own.edit.value = ct_folder()
+    assert press(section, 60).state == "failed"
     texts = [record.message for record in notification_manager.records]
     assert len(texts) == 2
     assert all(len(text) <= 200 and "\n" not in text and "Traceback" not in text for text in texts)
     assert "no scan is chosen" in texts[0]
+
+
+def test_the_dock_fits_a_small_screen(viewer: Any, qtbot: Any) -> None:
+    """1280 x 720: every tab scrolls instead of growing, and every control says what it is."""
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox
+
+    dock = show(viewer, "Scan")
+    viewer.window._qt_window.resize(1280, 720)
+    for name in TABS:
+        dock.show_tab(name)
+        qtbot.wait(50)
+        assert dock.minimumSizeHint().height() < 500
+        assert dock.tabs.currentWidget().widget().minimumSizeHint().width() <= WIDTH
+        for control in (
+            dock.tabs.currentWidget().widget().findChildren((QAbstractButton, QAbstractSpinBox, QComboBox))
+        ):
+            assert control.toolTip() or control.parent().toolTip(), (name, control)
 
 
 def test_the_session_of_the_docs(
