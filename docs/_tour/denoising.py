@@ -13,6 +13,6 @@ def denoise(stage: Stage) -> None:
     section = stage.section("Denoise", "Denoising")
     section.slices.value = section.slices.choices[1 if stage.quick else 0]
     with stage.watched("denoising"):
-        stage.run(section, stage.session.denoise.activity, "Denoise")
+        stage.run(section, stage.session.denoise.activity)
     stage.section("Denoise", "Network")
     stage.picture("denoise", places=places(stage, ct))

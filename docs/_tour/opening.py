@@ -16,9 +16,10 @@ WIDGET = "CT Invariances"
 def opened(out: Path, *, quick: bool, home: Path) -> Iterator[Stage]:
     """A stage with an empty viewer."""
     import napari
+
     from napari_ctinv.session import session_of
 
-    viewer = napari.Viewer(show=True)
+    viewer = napari.Viewer(show=True, show_welcome_screen=False)
     try:
         viewer.window.resize(*SIZE)
         _dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)

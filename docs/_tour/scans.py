@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from qtpy.QtWidgets import QDialogButtonBox
 
 from _tour.opening import PLUGIN
 from _tour.stage import Stage
+from ctinv.resources import ct_folder
 from ctinv.volume import Box
 
 Z = 8
@@ -18,10 +20,34 @@ LIVER = Box(Z, 160, 224, 136, 200)
 
 
 def scan(stage: Stage) -> None:
-    """The shipped CT, its window, and HU at the cursor."""
+    """A folder with two series is opened, one is chosen, and looked at in the window of the lung."""
+    chosen = stage.answer(lambda dialog: choose(stage, dialog))
+    stage.section("Scan", "Opening").model.open(ct_folder())
+    stage.wait_until(
+        lambda: chosen() and stage.session.scan.layer is not None, "the chosen series is read", 120
+    )
     ct = the_scan(stage)
-    stage.section("Scan", "ScanChoice")
+    stage.section("Scan", "Opening")
     stage.picture("scan", places=places(stage, ct))
+    window = stage.section("Scan", "Window")
+    before = window.preset.value
+    window.preset.value = next(name for name in stage.session.scan.presets if "lung" in name.lower())
+    point_at(stage, ct, (Z, LIVER.y0, LIVER.x0))
+    stage.picture("window", places=places(stage, ct))
+    window.preset.value = before
+
+
+def choose(stage: Stage, dialog: Any) -> None:
+    """Takes the quarter dose, which comes second in the chooser."""
+    stage.picture("chooser", dialog=dialog, shows_canvas=False)
+    dialog.table.selectRow(dialog.table.rowCount() - 1)
+    stage.click(dialog.buttons.button(QDialogButtonBox.StandardButton.Open))
+
+
+def point_at(stage: Stage, layer: Any, index: tuple[int, ...]) -> None:
+    """Puts the mouse over a voxel, so that the read-out speaks of it."""
+    stage.viewer.cursor.position = tuple(layer.data_to_world(index))
+    stage.pause(0.2)
 
 
 def the_scan(stage: Stage) -> Any:

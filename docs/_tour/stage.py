@@ -6,14 +6,18 @@ a user, and nothing is polled more often than every 20 ms.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QEventLoop, QPoint, QRect, Qt, QTimer
+from napari.utils.notifications import NotificationSeverity, notification_manager
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, QRect, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDialog, QPushButton, QScrollArea, QTabWidget, QWidget
 
@@ -22,6 +26,8 @@ from _tour.pictures import save
 
 SIZE = (1280, 720)
 """Width and height of the window, pixels: a small laptop."""
+
+_HAND: Any = QTest  # its stubs know fewer overloads than it has
 
 
 class Stage:
@@ -118,13 +124,13 @@ class Stage:
                 return found
         raise LookupError(f"the tab {tab!r} has no section {name!r}.")
 
-    def run(self, section: Any, activity: Any, text: str, *, timeout_s: float = 600) -> None:
-        """Presses the button of an activity, and waits for its end.
+    def run(self, section: Any, activity: Any, *, timeout_s: float = 600) -> None:
+        """Presses the button of an activity in its section, and waits for the end.
 
         Raises:
             RuntimeError: It failed; with its sentence.
         """
-        before = activity.run
+        before, text = activity.run, activity.title
         self.press(section, text)
         if activity.run is before:
             raise RuntimeError(f"{text!r} started nothing: {activity.message}")
@@ -156,8 +162,28 @@ class Stage:
             area.ensureWidgetVisible(widget)
             self.pause(0.05)
         place = widget.rect().center() if at is None else at
-        hand: Any = QTest
-        hand.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+        _HAND.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+
+    def touch(self, layer: Any, index: tuple[float, ...]) -> None:
+        """Clicks a voxel of a layer on the canvas."""
+        canvas = self._canvas()
+        place = QPoint(*self.pixel(layer, index)) - canvas.mapTo(self.window, QPoint(0, 0))
+        _move(canvas, place, Qt.MouseButton.NoButton)
+        self.click(canvas, place)
+
+    def drag(self, layer: Any, begin: tuple[float, ...], end: tuple[float, ...]) -> None:
+        """Drags the mouse over the canvas from voxel to voxel of a layer."""
+        canvas = self._canvas()
+        corner = canvas.mapTo(self.window, QPoint(0, 0))
+        here, there = (QPoint(*self.pixel(layer, index)) - corner for index in (begin, end))
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        _HAND.mousePress(canvas, left, none, here)
+        for step in range(1, 9):
+            place = here + (there - here) * step / 8
+            _move(canvas, place, left)
+            self.pause(0.03)
+        _HAND.mouseRelease(canvas, left, none, there)
+        self.pause(0.2)
 
     def press(self, inside: QWidget, text: str) -> None:
         """Clicks the button with a text."""
@@ -166,16 +192,31 @@ class Stage:
             raise LookupError(f"the button {text!r} cannot be pressed now: {button.toolTip()}")
         self.click(button)
 
-    def dialog(self, timeout_s: float = 60) -> QDialog:
-        """Waits for a dialog, and gives it."""
+    def answer(self, act: Callable[[QDialog], None], timeout_s: float = 120) -> Callable[[], bool]:
+        """Answers the next dialog once it opens, which may keep an event loop of its own running until then.
 
-        def opened() -> list[QDialog]:
-            return [
-                top for top in QApplication.topLevelWidgets() if isinstance(top, QDialog) and top.isVisible()
-            ]
+        Args:
+            act: What to do with it; it has to close it.
+            timeout_s: How long to look out for it.
 
-        self.wait_until(lambda: bool(opened()), "a dialog", timeout_s)
-        return opened()[0]
+        Returns:
+            Says whether it has been answered.
+        """
+        answered: list[QDialog] = []
+        end = time.perf_counter() + timeout_s
+        timer = QTimer(self.window)
+
+        def look() -> None:
+            dialog = _open_dialog()
+            if dialog is not None or time.perf_counter() > end:
+                timer.stop()
+            if dialog is not None:
+                act(dialog)
+                answered.append(dialog)
+
+        timer.timeout.connect(look)
+        timer.start(50)
+        return lambda: bool(answered)
 
     @contextmanager
     def watched(self, name: str) -> Iterator[None]:
@@ -183,19 +224,54 @@ class Stage:
         with self.heartbeat.stretch(name):
             yield
 
-    def picture(self, name: str, **facts: Any) -> None:
+    @contextmanager
+    def no_errors(self) -> Iterator[None]:
+        """Inside the block nothing may be raised in the window, and no error may be told.
+
+        Raises:
+            RuntimeError: Something was; with the first of it.
+        """
+        raised: list[BaseException] = []
+
+        def note(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+            raised.append(error)
+            sys.__excepthook__(kind, error, trace)
+
+        before, sys.excepthook = sys.excepthook, note
+        told = len(notification_manager.records)
+        try:
+            yield
+        finally:
+            sys.excepthook = before
+        if raised:
+            raise RuntimeError("something was raised in the window") from raised[0]
+        for record in list(notification_manager.records)[told:]:
+            if record.severity >= NotificationSeverity.ERROR:
+                raise RuntimeError(record.message)
+
+    def picture(self, name: str, *, dialog: QWidget | None = None, **facts: Any) -> None:
         """Takes a picture of the whole window, and notes what lies where in it.
 
         Args:
             name: File name without ending.
+            dialog: A window that is drawn over the middle of it.
             facts: What a test should know about the picture.
         """
         self.pause(0.4)
-        taken = self.viewer.window.screenshot(flash=False, canvas_only=False)
-        size = save(_at_size(taken, self.window.devicePixelRatioF()), self.out / f"{name}.png")
-        self.pictures[name] = {"bytes": size, "canvas": self.place(self._canvas()), **facts}
+        taken = _at_size(self.viewer.window.screenshot(flash=False, canvas_only=False))
+        self.pictures[name] = {"canvas": self.place(self._canvas()), **facts}
+        if dialog is not None:
+            over = _at_size(_pixels(dialog))
+            top, left = (
+                (big - small) // 2 for big, small in zip(taken.shape[:2], over.shape[:2], strict=True)
+            )
+            taken = taken.copy()
+            taken[top : top + over.shape[0], left : left + over.shape[1]] = over
+            self.pictures[name]["dialog"] = [left, top, over.shape[1], over.shape[0]]
+        self.pictures[name]["bytes"] = save(taken, self.out / f"{name}.png")
         if self.shown is not None and self.shown.isVisible():
             self.pictures[name]["section"] = self.place(self.shown)
+            self.pictures[name]["fits"] = self.shown.width() <= _area_of(self.shown).viewport().width()
 
     def place(self, widget: QWidget) -> list[int]:
         """Where a widget lies in the picture, as far as it is seen: x, y, width, height."""
@@ -204,8 +280,8 @@ class Stage:
         return [seen.x(), seen.y(), seen.width(), seen.height()]
 
     def pixel(self, layer: Any, index: tuple[float, ...]) -> list[int]:
-        """Where a voxel of a layer lies in the picture: x, y."""
-        world = np.asarray(layer.data_to_world(index))[list(self.viewer.dims.displayed)[-2:]]
+        """Where a voxel of a layer lies in the picture of an axial slice: x, y."""
+        world = np.asarray(layer.data_to_world(index))[-2:]
         canvas = self._canvas()
         camera = self.viewer.scene.camera
         row, column = (world - np.asarray(camera.center[-2:])) * camera.zoom
@@ -231,7 +307,37 @@ def _area_of(widget: QWidget) -> Any:
     return area
 
 
-def _at_size(picture: np.ndarray, ratio: float) -> np.ndarray:
-    """The picture in the window's own pixels, also from a screen with finer ones."""
-    step = max(1, round(ratio))
-    return picture[::step, ::step]
+def _move(canvas: QWidget, place: QPoint, held: Qt.MouseButton) -> None:
+    """Moves the mouse with a button held, which QTest cannot."""
+    event = QMouseEvent(
+        QEvent.Type.MouseMove,
+        QPointF(place),
+        QPointF(canvas.mapToGlobal(place)),
+        Qt.MouseButton.NoButton,
+        held,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(canvas, event)
+
+
+def _open_dialog() -> QDialog | None:
+    """A dialog that is open now."""
+    for top in QApplication.topLevelWidgets():
+        if isinstance(top, QDialog) and top.isVisible():
+            return top
+    return None
+
+
+def _pixels(widget: QWidget) -> np.ndarray:
+    """(H, W, 4) of a window."""
+    from napari._qt.utils import QImg2array
+
+    pixels: np.ndarray = QImg2array(widget.grab().toImage())
+    return pixels
+
+
+def _at_size(picture: np.ndarray) -> np.ndarray:
+    """The picture in the window's own pixels, also from a screen with finer ones, at most as large as the window."""
+    screen: Any = QApplication.primaryScreen()
+    step = max(1, round(screen.devicePixelRatio()))
+    return picture[::step, ::step][: SIZE[1], : SIZE[0]]

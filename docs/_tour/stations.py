@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from _tour.analysing import analyse
+from _tour.comparing import compare
 from _tour.denoising import denoise
 from _tour.sampling import invariances
 from _tour.scans import scan
@@ -13,4 +15,6 @@ STATIONS: dict[str, Callable[[Stage], None]] = {
     "scan": scan,
     "denoise": denoise,
     "invariances": invariances,
+    "compare": compare,
+    "analyse": analyse,
 }
