@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="*", default=None, metavar="STATION", help="stations, in their order")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ctinv-tour-") as home:
+    with tempfile.TemporaryDirectory() as home:
         _move_in(Path(home))
         return _tour(chosen.out, quick=chosen.quick, only=chosen.only, home=Path(home))
 

@@ -35,6 +35,17 @@ def scan(stage: Stage) -> None:
     point_at(stage, ct, (Z, LIVER.y0, LIVER.x0))
     stage.picture("window", places=places(stage, ct))
     window.preset.value = before
+    scroll(stage)
+
+
+def scroll(stage: Stage) -> None:
+    """Goes through the slices: what drawing alone takes on this machine, with nothing computed."""
+    axis, here = stage.viewer.dims.ndim - 3, stage.viewer.dims.current_step
+    with stage.watched("scrolling"):
+        for z in range(stage.session.scan.layer.data.shape[0]):
+            stage.viewer.dims.set_current_step(axis, z)
+            stage.redrawn()
+    stage.viewer.dims.current_step = here
 
 
 def choose(stage: Stage, dialog: Any) -> None:

@@ -261,7 +261,7 @@ class Stage:
         taken = _at_size(self.viewer.window.screenshot(flash=False, canvas_only=False))
         self.pictures[name] = {"canvas": self.place(self._canvas()), **facts}
         if dialog is not None:
-            over = _at_size(_pixels(dialog))
+            over = np.pad(_at_size(_pixels(dialog)), ((1, 1), (1, 1), (0, 0)), constant_values=160)
             top, left = (
                 (big - small) // 2 for big, small in zip(taken.shape[:2], over.shape[:2], strict=True)
             )

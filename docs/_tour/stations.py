@@ -7,9 +7,11 @@ from collections.abc import Callable
 from _tour.analysing import analyse
 from _tour.comparing import compare
 from _tour.denoising import denoise
+from _tour.leaving import export, preferences
 from _tour.sampling import invariances
 from _tour.scans import scan
 from _tour.stage import Stage
+from _tour.training import train
 
 STATIONS: dict[str, Callable[[Stage], None]] = {
     "scan": scan,
@@ -17,4 +19,7 @@ STATIONS: dict[str, Callable[[Stage], None]] = {
     "invariances": invariances,
     "compare": compare,
     "analyse": analyse,
+    "train": train,
+    "export": export,
+    "preferences": preferences,
 }
