@@ -271,7 +271,7 @@ class Stage:
         self.pictures[name]["bytes"] = save(taken, self.out / f"{name}.png")
         if self.shown is not None and self.shown.isVisible():
             self.pictures[name]["section"] = self.place(self.shown)
-            self.pictures[name]["fits"] = self.shown.width() <= _area_of(self.shown).viewport().width()
+            self.pictures[name]["fits"] = self.shown.size().width() <= _area_of(self.shown).viewport().width()
 
     def place(self, widget: QWidget) -> list[int]:
         """Where a widget lies in the picture, as far as it is seen: x, y, width, height."""
