@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("scan_choice:ScanChoice",),
-    "Denoise": ("network:Network", "denoising:Denoising"),
+    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
     "Invariances": ("sampling:Sampling",),
-    "Analyse": (),
+    "Analyse": ("analyse:Analyse", "gallery:Gallery", "roi:RoiStatistics", "report:Report"),
     "Train": (),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
@@ -185,3 +185,13 @@ def show_invariances(viewer: Any) -> None:
 def show_analyse(viewer: Any) -> None:
     """Menu: Analyse a study."""
     show(viewer, "Analyse")
+
+
+def show_roi(viewer: Any) -> None:
+    """Menu: ROI statistics."""
+    show(viewer, "Analyse", "ROI statistics")
+
+
+def show_noise(viewer: Any) -> None:
+    """Menu: Noise and NPS."""
+    show(viewer, "Denoise", "Noise before and after")

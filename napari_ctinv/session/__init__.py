@@ -25,9 +25,14 @@ from napari_ctinv.session.settings import Settings, remembered
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_ctinv.session.analyse import AnalyseModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.gallery import GalleryModel
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
+    from napari_ctinv.session.noise import NoiseModel
+    from napari_ctinv.session.report import ReportModel
+    from napari_ctinv.session.roi import RoiModel
     from napari_ctinv.session.scan import ScanModel
 
 MODELS = {
@@ -35,6 +40,11 @@ MODELS = {
     "network": "network:NetworkModel",
     "denoise": "denoise:DenoiseModel",
     "invariances": "invariances:InvariancesModel",
+    "analyse": "analyse:AnalyseModel",
+    "gallery": "gallery:GalleryModel",
+    "roi": "roi:RoiModel",
+    "report": "report:ReportModel",
+    "noise": "noise:NoiseModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -56,6 +66,11 @@ class Session:
         network: NetworkModel
         denoise: DenoiseModel
         invariances: InvariancesModel
+        analyse: AnalyseModel
+        gallery: GalleryModel
+        roi: RoiModel
+        report: ReportModel
+        noise: NoiseModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
