@@ -42,16 +42,14 @@ def _move_in(home: Path) -> None:
 
 def _tour(out: Path, *, quick: bool, only: list[str] | None, home: Path) -> int:
     from _tour.opening import opened
-    from _tour.stations import STATIONS
+    from _tour.stations import STATIONS, offered
 
     figures: dict[str, float] = {}
     with opened(out, quick=quick, home=home) as stage:
-        for name, station in STATIONS.items():
-            if only is not None and name not in only:
-                continue
+        for name in offered() if only is None else only:
             begin = time.perf_counter()
             with stage.no_errors():
-                station(stage)
+                STATIONS[name](stage)
             figures[name] = round(time.perf_counter() - begin, 2)
             print(f"{name}: {figures[name]:.1f} s", file=sys.stderr, flush=True)
         record = {
