@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("scan_choice:ScanChoice",),
-    "Denoise": ("network:Network", "denoising:Denoising"),
+    "Denoise": ("network:Network", "denoising:Denoising", "card:ModelCard"),
     "Invariances": ("sampling:Sampling",),
     "Analyse": (),
     "Train": (),

@@ -98,7 +98,7 @@ class Sampling(Section):
         self.folder.bind(model, "folder")
         model.events.region.connect(self._on_region)
         self._on_region(model.region)
-        for signal in (network.events.name, network.events.own):
+        for signal in (network.events.name, network.events.own, network.events.facts):
             signal.connect(self._on_network)
         model.events.tap.connect(self._on_network)
         self._on_network()

@@ -97,7 +97,7 @@ class InvariancesModel:
             seed=self.seed,
             device=self.session.settings.device,
             study=_with_ending(self.folder),
-            trust=network.trust or None,
+            **network.loading,
         )
 
     def run(self) -> Run:
