@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.estimate import EstimateModel
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
     from napari_ctinv.session.scan import ScanModel
@@ -34,6 +35,7 @@ MODELS = {
     "network": "network:NetworkModel",
     "denoise": "denoise:DenoiseModel",
     "invariances": "invariances:InvariancesModel",
+    "estimate": "estimate:EstimateModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -55,6 +57,7 @@ class Session:
         network: NetworkModel
         denoise: DenoiseModel
         invariances: InvariancesModel
+        estimate: EstimateModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

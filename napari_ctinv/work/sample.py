@@ -81,7 +81,7 @@ def sample(request: SampleRequest, report: Report) -> Iterator[Grown]:
     )
     path = request.study or default_study(provenance.key())
     path.parent.mkdir(parents=True, exist_ok=True)
-    if _holds(path, provenance.key()):  # what the study has already is on the screen at once
+    if rows_in(path, provenance.key()):  # what the study has already is on the screen at once
         yield Grown(path, 0)
     batches = sample_into(
         path, sampler, request.volume, request.box, n=request.n, seed=request.seed, progress=report
@@ -117,15 +117,15 @@ def default_study(key: str) -> Path:
     return Path(platformdirs.user_data_path("napari-ctinv", appauthor=False)) / "studies" / f"{key}.zarr"
 
 
-def _holds(path: Path, key: str) -> bool:
-    """Whether a folder is a study of this key that has samples already; one that cannot be read is left to the run."""
+def rows_in(path: Path, key: str) -> frozenset[int]:
+    """The finished samples of a study of this key; none where there is no such study, or none that can be read."""
     from ctinv.errors import CtinvError
     from ctinv.sampler import Store
 
     if not path.is_dir():
-        return False
+        return frozenset()
     try:
         store = Store.open(path)
     except CtinvError:
-        return False
-    return store.provenance.key() == key and bool(store.rows)
+        return frozenset()
+    return frozenset(store.rows) if store.provenance.key() == key else frozenset()
