@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
-    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
+    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise", "card:ModelCard"),
     "Invariances": (
         "sampling:Sampling",
         "certificates:Certificates",

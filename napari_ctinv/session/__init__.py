@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.certificates import CertificatesModel
     from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.estimate import EstimateModel
     from napari_ctinv.session.export import ExportModel
     from napari_ctinv.session.film import FilmModel
     from napari_ctinv.session.gallery import GalleryModel
@@ -61,6 +62,7 @@ MODELS = {
     "compare": "compare:CompareModel",
     "export": "export:ExportModel",
     "train": "train:TrainModel",
+    "estimate": "estimate:EstimateModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -95,6 +97,7 @@ class Session:
         compare: CompareModel
         export: ExportModel
         train: TrainModel
+        estimate: EstimateModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

@@ -12,10 +12,10 @@ from psygnal import Signal, SignalGroupDescriptor
 from ctinv.errors import InputError
 from ctinv.training.needs import Estimate
 from ctinv.training.standing import Standing, standing_of
+from ctinv.windows import SOFT_TISSUE
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.engine.messages import Outcome
 from napari_ctinv.engine.run import Run
-from napari_ctinv.layers import SOFT_TISSUE
 from napari_ctinv.session import train_memory as memory
 from napari_ctinv.session.train_form import TrainForm
 from napari_ctinv.session.train_history import History, Picture, history_in
@@ -204,8 +204,7 @@ class TrainModel(TrainForm):
     @property
     def window(self) -> tuple[float, float]:
         """Contrast limits of validation pictures in HU: those of the scan, else soft tissue."""
-        centre, width = SOFT_TISSUE
-        return self.session.scan.window or (centre - width / 2, centre + width / 2)
+        return self.session.scan.window or SOFT_TISSUE.limits
 
     def look(self) -> None:
         """Read what lies in `out`: step, settings, best figures, curves."""
