@@ -66,7 +66,7 @@ class ScanModel:
     activity: Activity = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.activity = self.session.activity("Open a scan")
+        self.activity = self.session.activity("Open a scan", engine="reading")
         self._showing = False
         viewer = self.session.viewer
         # Last, so that the viewer has taken the change in before anybody answers it.
