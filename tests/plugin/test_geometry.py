@@ -103,7 +103,7 @@ def test_corners_lie_where_the_files_say(tmp_path: Path, name: str) -> None:
 def test_positions_that_were_rounded_in_the_files_move_no_voxel_beyond_the_limit(
     tmp_path: Path, name: str
 ) -> None:
-    """Slices 2/3 mm apart, written to 0.001 mm: no regular grid meets all texts, the best one misses them by half of that."""
+    """Slices 2/3 mm apart, written to 0.001 mm: no regular grid meets all texts, the best one misses them by half."""
     away = largest_deviation(write(tmp_path / "series", *SERIES[name], step=2 / 3, places=3))
     assert 0 < away <= LIMIT_MM
 
