@@ -8,7 +8,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 from qtpy.QtWidgets import QPushButton
 
 from ctinv.windows import Window as Levels
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session.scan import CUSTOM
 
@@ -46,9 +46,9 @@ class Window(Section):
         self.preset.changed.connect(self._on_preset)
         for box in (self.level, self.span):
             box.changed.connect(self._on_numbers)
-        self.model.events.presets.connect(self._on_presets)
-        self.model.events.levels.connect(self._show)
-        self.model.events.dragging.connect(self._on_dragging)
+        listen(self, self.model.events.presets, self._on_presets)
+        listen(self, self.model.events.levels, self._show)
+        listen(self, self.model.events.dragging, self._on_dragging)
         self._on_presets()
 
     def _on_presets(self, _presets: Any = None) -> None:

@@ -10,7 +10,7 @@ from ctinv.windows import PRESETS, Window, percentile_window
 from napari_ctinv.layers import layer_info
 
 IMAGES = ("ct", "denoised", "samples")
-"""Kinds of layers that show values of the scan itself, which maps and differences do not."""
+"""Kinds of layers that show values of the scan itself, as a map does only if it says so."""
 
 PERCENTILES = "percentiles 1 to 99"
 
@@ -51,11 +51,15 @@ def show_window(layers: Iterable[Any], window: Window) -> None:
 
 
 def sharing_window(layers: Iterable[Any], scan: Any) -> list[Any]:
-    """The layers that show values in the unit of the scan: the scan itself, other scans, f(x) and x̃."""
+    """The layers that show values of the scan in its unit: the scan itself, other scans, f(x), x̃ and their mean."""
     unit = layer_info(scan.metadata).get("unit")
     alike = [
         layer
         for layer in layers
-        if (info := layer_info(layer.metadata)).get("kind") in IMAGES and info.get("unit") == unit
+        if _is_image(info := layer_info(layer.metadata)) and info.get("unit") == unit
     ]
     return alike if scan in alike else [scan, *alike]
+
+
+def _is_image(info: dict[str, Any]) -> bool:
+    return info.get("kind") in IMAGES or bool(info.get("intensity"))
