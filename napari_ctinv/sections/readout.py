@@ -43,7 +43,7 @@ class Readout(Section):
             form.addRow(title, line)
         self.add(panel)
         # The last place counts, also where the mouse stops within the pause.
-        self._follow = qthrottled(self._read, timeout=EVERY_MS)
+        self._follow = qthrottled(self._read, timeout=EVERY_MS, parent=self)
         listen(self, session.viewer.cursor.events.position, self._on_moved)
         listen(self, self.model.events.layer, self._on_moved)
 
