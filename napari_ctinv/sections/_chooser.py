@@ -71,8 +71,9 @@ class SeriesChooser(QDialog):
     @property
     def number(self) -> str | None:
         """The neutral number of the selected series (``"#2"``), None without one."""
-        rows = sorted({index.row() for index in self.table.selectedIndexes()})
-        return f"#{self._previews[rows[0]].info.number}" if rows else None
+        selection = self.table.selectionModel()
+        rows = selection.selectedRows() if selection is not None else []
+        return f"#{self._previews[rows[0].row()].info.number}" if rows else None
 
     def _fill(self) -> None:
         self.table.setHorizontalHeaderLabels(list(COLUMNS))
