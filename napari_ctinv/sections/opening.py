@@ -10,8 +10,8 @@ from magicgui.widgets import ComboBox, Container
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
+from napari_ctinv.chooser import choose_series
 from napari_ctinv.sections._bind import bind, listen
-from napari_ctinv.sections._chooser import choose_series
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 

@@ -14,8 +14,8 @@ from ctinv.volume import Volume
 from ctinv.windows import Window
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import layer_info, study_layers, volume_layer
-from napari_ctinv.reader import is_study
 from napari_ctinv.selection import volume_of
+from napari_ctinv.sniffing import is_study
 from napari_ctinv.viewing.letters import mark
 from napari_ctinv.viewing.planes import AXIAL, OTHER, plane_of, show_plane
 from napari_ctinv.viewing.readout import Readout, read_out

@@ -17,9 +17,9 @@ from ctinv.io.dicom import read_series
 from ctinv.resources import ct_folder
 from ctinv.windows import PRESETS
 from napari_ctinv.arrival import add_layers
+from napari_ctinv.chooser import SeriesChooser
 from napari_ctinv.dock import show
 from napari_ctinv.layers import volume_layer
-from napari_ctinv.sections._chooser import SeriesChooser
 from napari_ctinv.session import session_of
 
 pytestmark = pytest.mark.gui
