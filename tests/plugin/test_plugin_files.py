@@ -106,7 +106,7 @@ def test_a_study_opens_without_torch(store: Store) -> None:
         "print(len(layers), 'torch' in sys.modules, 'monai' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["6", "False", "False"]
+    assert done.stdout.split() == ["7", "False", "False"]
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])

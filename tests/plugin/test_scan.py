@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -267,3 +268,13 @@ def test_facts_hold_what_is_known_and_no_more(session: Session) -> None:
     session.viewer.add_image(np.zeros((3, 20, 30), np.float32), scale=(2, 1, 1), units="mm", name="foreign")
     session.scan.layer = session.viewer.layers["foreign"]
     assert dict(session.scan.facts())["Matrix"] == "30 × 20 × 3"
+
+
+def test_the_windows_of_the_header_carry_its_names(session: Session) -> None:
+    volume = make_volume()
+    windows = ((40.0, 400.0), (-600.0, 1500.0))
+    acquisition = replace(volume.acquisition, window=windows, window_names=("MEDIASTINUM", ""))
+    add_layers(session.viewer, [volume_layer(replace(volume, acquisition=acquisition))])
+    assert list(session.scan.presets)[:2] == ["header 1 (mediastinum)", "header 2"]
+    assert list(session.scan.presets)[2:] == list(PRESETS)
+    assert session.scan.preset == "header 1 (mediastinum)"
