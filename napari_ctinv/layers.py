@@ -6,7 +6,7 @@ kind, full affine and provenance. Nothing here needs a running viewer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ctinv.volume import Box, Volume
 from napari_ctinv.placement import affine_at, canonical, place
 
 if TYPE_CHECKING:
-    from ctinv.analysis.finding import Map
+    from ctinv.analysis.finding import Finding, Map
     from ctinv.sampler import Samples, Store
 
 LayerTuple = tuple[Any, dict[str, Any], str]
@@ -27,6 +27,9 @@ SOFT_TISSUE = (40.0, 400.0)
 
 KEY = "ctinv"
 """The entry of ``layer.metadata`` that belongs to this package."""
+
+_FINDING_IMAGES = ("scan", "denoised", "inserted", "denoised_inserted")
+"""Maps of findings that are images, to be seen in the window of the scan."""
 
 SLICE_LABELS = ("z", "y", "x")
 
@@ -102,11 +105,33 @@ def outline_layer(volume: Volume, box: Box) -> LayerTuple:
         InputError: The box lies outside the volume.
     """
     box.check_inside(volume.shape)
+    corners = _corners(box.z, (box.y0, box.y1), (box.x0, box.x1))
+    return _shapes(volume, [corners], f"region {box}", {"kind": "outline", "box": box})
+
+
+def squares_layer(volume: Volume, size: int, places: Sequence[tuple[int, int, int]]) -> LayerTuple:
+    """Outlines of n x n squares, by slice, first row and first column, in which noise was read."""
+    drawn = [_corners(z, (y, y + size), (x, x + size)) for z, y, x in places]
+    return _shapes(volume, drawn, "squares of the noise", {"kind": "squares"})
+
+
+def regions_layer(volume: Volume) -> LayerTuple:
+    """A layer to draw regions of interest in, on the voxels of a volume; empty at first."""
+    return _shapes(volume, [], "regions of interest", {"kind": "regions"})
+
+
+def _corners(z: int, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[np.float64]:
+    """(4, 3) corners around rows and columns of a slice, half open as in NumPy."""
+    (y0, y1), (x0, x1) = ((first - 0.5, last - 0.5) for first, last in (rows, columns))
+    return np.array([(z, y0, x0), (z, y0, x1), (z, y1, x1), (z, y1, x0)])
+
+
+def _shapes(volume: Volume, drawn: list[NDArray[np.float64]], name: str, info: dict[str, Any]) -> LayerTuple:
+    """Yellow rectangles on the voxels of a volume."""
     placement = place(volume.affine, volume.shape)
-    rows, columns = (box.y0 - 0.5, box.y1 - 0.5), (box.x0 - 0.5, box.x1 - 0.5)
-    drawn = [(rows[0], columns[0]), (rows[0], columns[1]), (rows[1], columns[1]), (rows[1], columns[0])]
     arguments = {
-        "name": f"region {box}",
+        "name": name,
+        "ndim": 3,
         "shape_type": "rectangle",
         "edge_color": "yellow",
         "face_color": "transparent",
@@ -115,9 +140,9 @@ def outline_layer(volume: Volume, box: Box) -> LayerTuple:
         "translate": placement.translate,
         "units": ("mm", "mm", "mm"),
         "axis_labels": SLICE_LABELS,
-        "metadata": {KEY: {"kind": "outline", "box": box}},
+        "metadata": {KEY: info},
     }
-    return [np.array([(box.z, *corner) for corner in drawn])], arguments, "shapes"
+    return drawn, arguments, "shapes"
 
 
 def result_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
@@ -256,45 +281,64 @@ def map_layers(study: Samples | Store, *, window: tuple[float, float] | None = N
 def _map_layers(study: Samples | Store, window: tuple[float, float] | None) -> Iterator[LayerTuple]:
     setting, about = study.setting, _about(study)
     region, unit = setting.volume.affine, setting.volume.unit
-    mean = np.asarray(study.mean(), dtype=np.float32)
-    info = {"intensity": True, **about}
-    yield _map(mean, region, f"mean [{unit}]", "gray", window or window_limits(setting.volume), info, unit)
+    yield mean_layer(study, window=window)
     if setting.eta is not None:
         yield _map(setting.eta, region, "lesion map η", "blindness", (0.0, 1.0), about, "1")
     if study.provenance.domain != "target":  # those are not fed back
         worst = np.asarray(study.worst(), dtype=np.float32)
         name, limits = f"worst feed-back error [{unit}]", (0.0, _ceiling(worst))
         yield _map(worst, _output_affine(study), name, "magma", limits, about, unit)
+    yield spread_layer(study)
+
+
+def mean_layer(study: Samples | Store, *, window: tuple[float, float] | None = None) -> LayerTuple:
+    """The mean of the samples over the region, hidden until asked for."""
+    region = study.setting.volume
+    mean = np.asarray(study.mean(), dtype=np.float32)
+    info = {"intensity": True, **_about(study)}
+    limits = window or window_limits(region)
+    return _map(mean, region.affine, f"mean [{region.unit}]", "gray", limits, info, region.unit)
+
+
+def spread_layer(study: Samples | Store) -> LayerTuple:
+    """The standard deviation of the samples over the region, hidden until asked for."""
+    region = study.setting.volume
     spread = np.asarray(study.spread(), dtype=np.float32)
-    yield _map(spread, region, f"spread [{unit}]", "magma", (0.0, _ceiling(spread)), about, unit)
+    name = f"spread [{region.unit}]"
+    return _map(spread, region.affine, name, "magma", (0.0, _ceiling(spread)), _about(study), region.unit)
 
 
-def finding_layers(study: Samples | Store, name: str, maps: Mapping[str, Map]) -> list[LayerTuple]:
-    """The maps of a finding over the region of its study; hidden until asked for.
-
-    η and shares lie between 0 and 1, what has a sign is shown around zero, the rest from zero on.
+def finding_layer(
+    study: Samples | Store, finding: Finding, key: str, *, window: tuple[float, float] | None = None
+) -> LayerTuple:
+    """One map of a finding over the region, hidden until asked for.
 
     Args:
         study: The study that was analysed.
-        name: The analysis.
-        maps: Its maps by name.
+        finding: The finding.
+        key: Name of the map in it.
+        window: Contrast limits of maps that are images.
     """
-    affine, about = study.setting.volume.affine, {**_about(study), "analysis": name}
-    found = []
-    for key, one in maps.items():
-        unit = "" if one.unit == "1" else f" [{one.unit}]"
-        colormap, limits = _finding_style(key, one)
-        found.append(_map(one.values, affine, f"{one.title}{unit}", colormap, limits, about, one.unit))
-    return found
+    found, region = finding.maps[key], study.setting.volume
+    name = found.title if found.unit == "1" else f"{found.title} [{found.unit}]"
+    colormap, limits = _finding_colours(key, found, window or window_limits(region))
+    info = {"finding": finding.name, "intensity": key in _FINDING_IMAGES, **_about(study)}
+    return _map(found.values, region.affine, name, colormap, limits, info, found.unit)
 
 
-def _finding_style(key: str, one: Map) -> tuple[str, tuple[float, float]]:
-    if key == "eta" or key.startswith("eta_"):
+def _finding_colours(key: str, found: Map, window: tuple[float, float]) -> tuple[str, tuple[float, float]]:
+    """Colour map and limits: images in their window, η from blind to seen, signed maps around zero, the rest from zero."""
+    if key in _FINDING_IMAGES:
+        return "gray", window
+    if key.startswith("eta"):
         return "blindness", (0.0, 1.0)
     if key.startswith("kept_"):
         return "magma", (0.0, 1.0)
-    top = _ceiling(np.abs(one.values))
-    return ("RdBu_r", (-top, top)) if bool((one.values < 0).any()) else ("magma", (0.0, top))
+    finite = found.values[np.isfinite(found.values)]
+    if finite.size and float(finite.min()) < 0:
+        top = _ceiling(np.abs(finite))
+        return "RdBu_r", (-top, top)
+    return "magma", (0.0, _ceiling(finite))
 
 
 def shows_intensity(info: Mapping[str, Any]) -> bool:

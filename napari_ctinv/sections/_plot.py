@@ -70,7 +70,6 @@ class Plot(QWidget):
         self._lines: dict[str, tuple[Values, Values]] = {}
         self._curves: dict[str, Any] = {}
         self._marks: dict[str, Any] = {}
-        self._mark_texts: dict[str, str] = {}
         self._title = QLabel(title)
         self._title.setVisible(bool(title))
         self._title.setWordWrap(True)
@@ -151,15 +150,12 @@ class Plot(QWidget):
             self.canvas.removeItem(item)
         log = ("x" if vertical else "y") in self.log
         shown = {
-            name: float(value)
-            for name, value in marks.items()
-            if np.isfinite(value) and (value > 0 or not log)
+            name: value for name, value in marks.items() if np.isfinite(value) and (value > 0 or not log)
         }
-        places = {name: np.log10(value) if log else value for name, value in shown.items()}
         self._marks = {
-            name: pg.InfiniteLine(place, angle=90 if vertical else 0) for name, place in places.items()
+            name: pg.InfiniteLine(np.log10(value) if log else value, angle=90 if vertical else 0)
+            for name, value in shown.items()
         }
-        self._mark_texts = {name: f"{name} {value:.4g}" for name, value in shown.items()}
         for item in self._marks.values():
             self.canvas.addItem(item)
         self._colour()
@@ -200,11 +196,10 @@ class Plot(QWidget):
 
     def _entries(self) -> list[str]:
         """The legend: a block for each curve, dashes for each mark."""
-        shown = [("■", name, name) for name in self._curves]
-        shown += [("┄", name, self._mark_texts[name]) for name in self._marks]
+        shown = [("■", name) for name in self._curves] + [("┄", name) for name in self._marks]
         return [
-            f'<span style="color:{self.colour_of(name)}">{glyph}</span>&nbsp;{_escaped(text)}'
-            for glyph, name, text in shown
+            f'<span style="color:{self.colour_of(name)}">{glyph}</span>&nbsp;{_escaped(name)}'
+            for glyph, name in shown
         ]
 
     def colour_of(self, name: str) -> str:

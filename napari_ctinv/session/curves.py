@@ -115,6 +115,22 @@ DRAWN: dict[tuple[str, str], tuple[Drawn, ...]] = {
         Drawn("Size of each direction", NUMBER, "{unit}", {"rms_hu": "RMS", "peak_hu": "peak"}, log="y"),
         Drawn("Detectability of each direction", NUMBER, "d′", {"d_in": "in the scan", "d_eps": "behind f"}),
     ),
+    ("observer", "channels"): (
+        Drawn(
+            "Mean output of each channel",
+            "channel",
+            "{unit}",
+            {"without": "without the lesion", "with": "with it"},
+        ),
+    ),
+    ("representatives", "radius"): (
+        Drawn(
+            "How far the farthest sample is",
+            "centres",
+            "RMS, {unit}",
+            {"radius_hu": "from the nearest shown"},
+        ),
+    ),
     ("representatives", "membership"): (
         Drawn("Which sample stands for which", "row", "row shown", {"stands_for": "stands for it"}),
     ),

@@ -18,7 +18,7 @@ from ctinv.fibre.tiers import Certificate
 from ctinv.sampler import Batch, Store
 from ctinv.volume import Volume
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.layers import finding_layers, sample_stack, study_layers
+from napari_ctinv.layers import finding_layer, sample_stack, study_layers
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.certificates import COLUMNS, cells, numbers
 from napari_ctinv.session.probe import Probed
@@ -215,7 +215,7 @@ def test_the_mean_shares_the_window_of_the_scan_and_errors_are_around_zero(
 
 
 def test_maps_of_a_finding_have_colours_that_fit_them(store: Store) -> None:
-    from ctinv.analysis.finding import Map
+    from ctinv.analysis.finding import Finding, Map
 
     shape = store.setting.region
     signed = np.linspace(-3, 5, shape[0] * shape[1], dtype=np.float32).reshape(shape)
@@ -224,7 +224,8 @@ def test_maps_of_a_finding_have_colours_that_fit_them(store: Store) -> None:
         "d_in_5mm": Map(np.abs(signed), "1/HU", "d′ in the scan per HU, disc of 5 mm"),
         "t": Map(signed, "σ", "matched filter"),
     }
-    found = {item[1]["name"]: item[1] for item in finding_layers(store, "lesion-blindness", maps)}
+    finding = Finding("lesion-blindness", "for a test.", interesting=False, figures={}, maps=maps)
+    found = {item[1]["name"]: item[1] for item in (finding_layer(store, finding, key) for key in maps)}
     eta = found["smallest η over diameters"]
     assert (eta["colormap"].name, eta["contrast_limits"]) == ("blindness", (0.0, 1.0))
     assert found["d′ in the scan per HU, disc of 5 mm [1/HU]"]["contrast_limits"] == (0.0, 5.0)

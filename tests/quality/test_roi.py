@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctinv.errors import InputError
-from ctinv.quality.roi import ellipse_mask, polygon_mask, roi_statistics, squares_inside
+from ctinv.quality.roi import ellipse_mask, polygon_mask, roi_statistics
+from ctinv.quality.squares import squares_inside
 
 SHAPE = (40, 50)
 

@@ -102,15 +102,10 @@ def polygon_mask(corners: ArrayLike, shape: tuple[int, int]) -> tuple[Mask, int]
     Returns:
         (H, W) mask, and the number of voxel centres of the polygon that lie outside the image.
     """
-    from skimage.measure import points_in_poly
-
     points = _points(corners, at_least=3)
 
     def inside(rows: Indices, columns: Indices) -> Mask:
-        found = points_in_poly(_centres(rows, columns).reshape(-1, 2), points)
-        return np.asarray(found, dtype=bool).reshape(len(rows), len(columns)) | _on_edge(
-            rows, columns, points
-        )
+        return _even_odd(rows, columns, points) | _on_edge(rows, columns, points)
 
     return _rasterise(inside, points, shape)
 
@@ -140,19 +135,6 @@ def ellipse_mask(corners: ArrayLike, shape: tuple[int, int]) -> tuple[Mask, int]
     return _rasterise(inside, points, shape)
 
 
-def squares_inside(mask: Mask, size: int) -> list[tuple[int, int]]:
-    """First row and column of n x n squares that lie inside a region and do not overlap, in reading order."""
-    free = mask.copy()
-    found: list[tuple[int, int]] = []
-    for y in range(mask.shape[0] - size + 1):
-        for x in range(mask.shape[1] - size + 1):
-            part = free[y : y + size, x : x + size]
-            if part.all():
-                found.append((y, x))
-                part[:] = False
-    return found
-
-
 def _rasterise(inside: Inside, points: NDArray[np.float64], shape: tuple[int, int]) -> tuple[Mask, int]:
     """Ask for every voxel centre of the bounding rectangle, also for those outside the image."""
     rows, columns = (_between(values) for values in points.T)
@@ -173,6 +155,17 @@ def _between(values: NDArray[np.float64]) -> Indices:
 def _centres(rows: Indices, columns: Indices) -> NDArray[np.float64]:
     """(R, C, 2) positions of voxel centres."""
     return np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1).astype(np.float64)
+
+
+def _even_odd(rows: Indices, columns: Indices, points: NDArray[np.float64]) -> Mask:
+    """(R, C) whether a ray to the left crosses an odd number of sides: row by row, all sides that cross it."""
+    crossed = np.zeros((len(rows), len(columns) + 1), dtype=np.int64)
+    for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
+        hit = np.flatnonzero((start[0] <= rows) != (end[0] <= rows))
+        if len(hit):
+            place = start[1] + (rows[hit] - start[0]) * ((end[1] - start[1]) / (end[0] - start[0]))
+            crossed[hit, np.clip(np.ceil(place) - columns[0], 0, len(columns)).astype(int)] += 1
+    return np.asarray(np.cumsum(crossed[:, :-1], axis=1) % 2 == 1)
 
 
 def _on_edge(rows: Indices, columns: Indices, points: NDArray[np.float64]) -> Mask:

@@ -17,7 +17,7 @@ from ctinv.bundle import export_bundle
 from ctinv.denoiser import pick_device
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
-from ctinv.quality import HOUNSFIELD, Scale
+from ctinv.quality.fidelity import HOUNSFIELD, Scale
 from ctinv.training.checkpoint import begin_anew
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Pair
