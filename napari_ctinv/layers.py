@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ctinv.sampler.words import TARGET_DOMAIN
 from ctinv.volume import Box, Volume
+from ctinv.windows import default_window
 from napari_ctinv.placement import affine_at, canonical, place
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from ctinv.sampler import Samples, Store
 
 LayerTuple = tuple[Any, dict[str, Any], str]
-
-SOFT_TISSUE = (40.0, 400.0)
-"""Centre and width of the window that is used where the header of a CT names none, HU."""
 
 KEY = "ctinv"
 """The entry of ``layer.metadata`` that belongs to this package."""
@@ -37,12 +35,7 @@ SLICE_LABELS = ("z", "y", "x")
 def window_limits(volume: Volume) -> tuple[float, float]:
     """Contrast limits in the unit of the volume: the first window of the header if there is one, else soft tissue for a
     CT and percentile 1 to 99 for another modality."""
-    window = volume.acquisition.window
-    if not window and volume.modality != "CT":
-        low, high = (float(value) for value in np.percentile(volume.hu, [1.0, 99.0]))
-        return low, high if high > low else low + 1.0
-    centre, width = window[0] if window else SOFT_TISSUE
-    return centre - width / 2, centre + width / 2
+    return default_window(volume.hu, volume.acquisition.window, volume.unit).limits
 
 
 def volume_layer(
@@ -77,15 +70,29 @@ def volume_layer(
     )
 
 
-def denoised_layers(
-    volume: Volume, denoised: Volume, *, denoiser: str, window: tuple[float, float] | None = None
-) -> list[LayerTuple]:
-    """f(x) in the window of x, and the removed part x − f(x) around zero, hidden at first."""
-    removed = canonical(volume.with_hu(volume.hu - denoised.hu))
-    return [
-        _signed(removed.hu, removed.affine, f"x − f(x) {denoiser} [{volume.unit}]", volume.unit),
-        volume_layer(denoised, name=f"f(x) {denoiser}", kind="denoised", window=window, denoiser=denoiser),
-    ]
+def denoised_layer(
+    volume: Volume,
+    fx: NDArray[np.float32],
+    *,
+    denoiser: str,
+    window: tuple[float, float] | None = None,
+) -> LayerTuple:
+    """f(x) in the window of x.
+
+    Args:
+        volume: x.
+        fx: Of its shape; shown as it is filled, and what is NaN is not shown.
+        denoiser: Name of f.
+        window: Contrast limits; by default the header's window or soft tissue.
+    """
+    info = {"kind": "denoised", "unit": volume.unit, "denoiser": denoiser}
+    limits = window or window_limits(volume)
+    return _image(fx, volume.affine, f"f(x) {denoiser}", limits=limits, info=info)
+
+
+def removed_layer(volume: Volume, removed: NDArray[np.float32], *, denoiser: str) -> LayerTuple:
+    """The removed part x − f(x), of the shape of the volume, around zero and hidden at first."""
+    return _signed(removed, volume.affine, f"x − f(x) {denoiser} [{volume.unit}]", volume.unit)
 
 
 def study_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
@@ -440,6 +447,7 @@ def _map(
 
 
 def _signed(values: NDArray[np.float32], affine: NDArray[np.float64], name: str, unit: str) -> LayerTuple:
+    # A part of them, as this runs in the thread of the interface.
     top = _ceiling(np.abs(values[:: max(1, len(values) // 8), ::4, ::4]))
     info = {"kind": "map", "unit": unit, "colorbar": True}
     return _image(values, affine, name, limits=(-top, top), colormap="RdBu_r", info=info, visible=False)

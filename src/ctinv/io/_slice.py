@@ -25,6 +25,7 @@ from ctinv.io.identity import (
     kernel_name,
 )
 from ctinv.volume import Acquisition, Volume, hash_series
+from ctinv.windows import SOFT_TISSUE
 
 
 def directions(affine: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -93,7 +94,7 @@ def _add_acquisition(ds: Dataset, acquisition: Acquisition, step_mm: float) -> N
     if acquisition.exposure_mas is not None:
         ds.Exposure = round(acquisition.exposure_mas)
         ds.ExposureInuAs = round(acquisition.exposure_mas * 1000)
-    windows = acquisition.window or ((40.0, 400.0),)
+    windows = acquisition.window or ((SOFT_TISSUE.centre, SOFT_TISSUE.width),)
     ds.WindowCenter = [decimal(centre) for centre, _ in windows]
     ds.WindowWidth = [decimal(width) for _, width in windows]
     if acquisition.dose_fraction is None and acquisition.photons is None:
