@@ -8,6 +8,8 @@ from typing import Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 
+from napari_ctinv.sections._bind import listen
+
 
 class PathField:
     """A magicgui field for a path; empty means None.
@@ -41,5 +43,5 @@ class PathField:
                 self.edit.value = path
 
         to_field(getattr(model, name))
-        getattr(model.events, name).connect(to_field)
+        listen(self.edit.native, getattr(model.events, name), to_field)
         self.edit.changed.connect(lambda _value: setattr(model, name, self.path))

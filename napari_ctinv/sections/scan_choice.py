@@ -6,7 +6,7 @@ from typing import Any
 
 from magicgui.widgets import ComboBox, Container
 
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 
@@ -23,7 +23,7 @@ class ScanChoice(Section):
             label="scan", choices=self._offered, nullable=True, tooltip="the layer with the CT, in HU"
         )
         self.add(Container(widgets=[self.layer], labels=True))
-        model.events.layers.connect(self._on_layers)
+        listen(self, model.events.layers, self._on_layers)
         bind(model, "layer", self.layer)
 
     def _on_layers(self, _layers: Any) -> None:

@@ -13,6 +13,7 @@ engine beside the viewer.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -75,6 +76,7 @@ class Session:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
         self.settings = remembered()
         self._engines: dict[str, Engine] = {}
+        self._closings = 0
         self.settings.events.cache.connect(self._configure)
         self.settings.events.threads.connect(self._configure)
 
@@ -104,6 +106,11 @@ class Session:
         """What one button stands for; its work is done by the engine of this name."""
         return Activity(title=title, engine=lambda: self.engine(engine))
 
+    def later(self, call: Callable[[], None]) -> None:
+        """Have this called in a turn of the event loop of its own, unless the session is closed before."""
+        closings = self._closings
+        self.engine().delivery.post(lambda: call() if self._closings == closings else None)
+
     def warm(self) -> None:
         """Let the computing process load its libraries while the user still looks around."""
         self._warm_up  # noqa: B018
@@ -113,7 +120,8 @@ class Session:
         return self.engine().submit("napari_ctinv.work.cached:warm", None)
 
     def close(self, *, wait: bool = True) -> None:
-        """End the computing processes; what runs leaves its files whole first."""
+        """End the computing processes; what runs leaves its files whole first, and what was put off is dropped."""
+        self._closings += 1
         for engine in self._engines.values():
             engine.close(wait=wait)
 
