@@ -49,7 +49,7 @@ class Analyse(Section):
             self,
             model.activity,
             model.run,
-            tooltip="run the ticked analyses; a cancelled run stops after the analysis under way",
+            tooltip="run the ticked analyses; a cancelled run keeps the findings that stand",
         )
         self.add(self.bar)
         self.findings: dict[str, FindingView] = {}
