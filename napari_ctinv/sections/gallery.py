@@ -15,7 +15,7 @@ from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.gallery import Card
 
-EDGE = 96
+EDGE = 86
 _COLUMNS = 3
 _GAP = 3
 
@@ -39,7 +39,7 @@ class Gallery(Section):
         self.add(self.legend)
         self.cards: list[QToolButton] = []
         self._grid = QGridLayout()
-        self._grid.setSpacing(4)
+        self._grid.setSpacing(2)
         self.add(self._grid)
         model.events.cards.connect(self._on_cards)
         model.events.shown.connect(self._on_shown)

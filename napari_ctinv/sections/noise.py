@@ -8,7 +8,7 @@ from magicgui.widgets import ComboBox, Container
 from qtpy.QtWidgets import QPushButton
 
 from napari_ctinv.sections._bind import bind
-from napari_ctinv.sections._plot import Plot
+from napari_ctinv.sections._plot import Plot, follow_theme
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 from napari_ctinv.sections._table import Table
@@ -74,7 +74,7 @@ class Noise(Section):
         model.events.found.connect(self._on_found)
         bind(model, "denoised", self.denoised)
         bind(model, "where", self.where)
-        session.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
+        follow_theme(self, session.viewer)
         self._on_found(model.found)
 
     def _offered(self, _widget: Any = None) -> list[Any]:
