@@ -16,10 +16,22 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 TABS: Mapping[str, Sequence[str]] = {
-    "Scan": ("scan_choice:ScanChoice",),
+    "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
     "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
-    "Invariances": ("sampling:Sampling",),
-    "Analyse": ("analyse:Analyse", "gallery:Gallery", "roi:RoiStatistics", "report:Report"),
+    "Invariances": (
+        "sampling:Sampling",
+        "certificates:Certificates",
+        "film:Film",
+        "probe:Probe",
+        "compare:Compare",
+    ),
+    "Analyse": (
+        "analyse:Analyse",
+        "gallery:Gallery",
+        "roi:RoiStatistics",
+        "report:Report",
+        "export:Export",
+    ),
     "Train": (),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""

@@ -26,14 +26,21 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_ctinv.session.analyse import AnalyseModel
+    from napari_ctinv.session.certificates import CertificatesModel
+    from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.export import ExportModel
+    from napari_ctinv.session.film import FilmModel
     from napari_ctinv.session.gallery import GalleryModel
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
     from napari_ctinv.session.noise import NoiseModel
+    from napari_ctinv.session.probe import ProbeModel
+    from napari_ctinv.session.raw import RawModel
     from napari_ctinv.session.report import ReportModel
     from napari_ctinv.session.roi import RoiModel
     from napari_ctinv.session.scan import ScanModel
+    from napari_ctinv.session.shown import ShownModel
 
 MODELS = {
     "scan": "scan:ScanModel",
@@ -45,6 +52,13 @@ MODELS = {
     "roi": "roi:RoiModel",
     "report": "report:ReportModel",
     "noise": "noise:NoiseModel",
+    "shown": "shown:ShownModel",
+    "certificates": "certificates:CertificatesModel",
+    "probe": "probe:ProbeModel",
+    "film": "film:FilmModel",
+    "raw": "raw:RawModel",
+    "compare": "compare:CompareModel",
+    "export": "export:ExportModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -71,6 +85,13 @@ class Session:
         roi: RoiModel
         report: ReportModel
         noise: NoiseModel
+        shown: ShownModel
+        certificates: CertificatesModel
+        probe: ProbeModel
+        film: FilmModel
+        raw: RawModel
+        compare: CompareModel
+        export: ExportModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

@@ -23,6 +23,7 @@ PAGES = (
     "docs/layers.md",
     "docs/analysis.md",
     "docs/report.md",
+    "docs/export.md",
     "docs/comparison.md",
     "docs/population.md",
     "docs/validation.md",

@@ -132,7 +132,7 @@ def test_a_region_is_measured_at_one_place_in_every_image(session: Session) -> N
     assert rows[scan.name].area_mm2 == pytest.approx(64 * abs(dy * dx))
     assert rows["f(x) cnn10"].mean == pytest.approx(store.setting.fx[inside].mean(), rel=1e-5)
     assert rows["x̃ cnn10 output, sample 5"].mean == pytest.approx(store.read(5)[inside].mean(), rel=1e-4)
-    assert rows["mean of x̃ [HU]"].mean == pytest.approx(store.mean()[inside].mean(), rel=1e-4)
+    assert rows["mean [HU]"].mean == pytest.approx(store.mean()[inside].mean(), rel=1e-4)
     assert rows["spread [HU]"].mean == pytest.approx(store.spread()[inside].mean(), rel=1e-4)
     table = list(csv.DictReader(io.StringIO(model.csv())))
     assert list(table[0]) == list(HEAD)
