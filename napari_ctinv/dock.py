@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
-    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise"),
+    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise", "card:ModelCard"),
     "Invariances": (
         "sampling:Sampling",
         "certificates:Certificates",
@@ -32,7 +32,7 @@ TABS: Mapping[str, Sequence[str]] = {
         "report:Report",
         "export:Export",
     ),
-    "Train": (),
+    "Train": ("training:Training", "curves:Curves", "previews:Previews"),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
 

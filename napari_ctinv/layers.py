@@ -70,15 +70,29 @@ def volume_layer(
     )
 
 
-def denoised_layers(
-    volume: Volume, denoised: Volume, *, denoiser: str, window: tuple[float, float] | None = None
-) -> list[LayerTuple]:
-    """f(x) in the window of x, and the removed part x − f(x) around zero, hidden at first."""
-    removed = canonical(volume.with_hu(volume.hu - denoised.hu))
-    return [
-        _signed(removed.hu, removed.affine, f"x − f(x) {denoiser} [{volume.unit}]", volume.unit),
-        volume_layer(denoised, name=f"f(x) {denoiser}", kind="denoised", window=window, denoiser=denoiser),
-    ]
+def denoised_layer(
+    volume: Volume,
+    fx: NDArray[np.float32],
+    *,
+    denoiser: str,
+    window: tuple[float, float] | None = None,
+) -> LayerTuple:
+    """f(x) in the window of x.
+
+    Args:
+        volume: x.
+        fx: Of its shape; shown as it is filled, and what is NaN is not shown.
+        denoiser: Name of f.
+        window: Contrast limits; by default the header's window or soft tissue.
+    """
+    info = {"kind": "denoised", "unit": volume.unit, "denoiser": denoiser}
+    limits = window or window_limits(volume)
+    return _image(fx, volume.affine, f"f(x) {denoiser}", limits=limits, info=info)
+
+
+def removed_layer(volume: Volume, removed: NDArray[np.float32], *, denoiser: str) -> LayerTuple:
+    """The removed part x − f(x), of the shape of the volume, around zero and hidden at first."""
+    return _signed(removed, volume.affine, f"x − f(x) {denoiser} [{volume.unit}]", volume.unit)
 
 
 def study_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
@@ -433,6 +447,7 @@ def _map(
 
 
 def _signed(values: NDArray[np.float32], affine: NDArray[np.float64], name: str, unit: str) -> LayerTuple:
+    # A part of them, as this runs in the thread of the interface.
     top = _ceiling(np.abs(values[:: max(1, len(values) // 8), ::4, ::4]))
     info = {"kind": "map", "unit": unit, "colorbar": True}
     return _image(values, affine, name, limits=(-top, top), colormap="RdBu_r", info=info, visible=False)

@@ -71,7 +71,8 @@ class SeriesChooser(QDialog):
     @property
     def number(self) -> str | None:
         """The neutral number of the selected series (``"#2"``), None without one."""
-        rows = self.table.selectionModel().selectedRows()
+        selection = self.table.selectionModel()
+        rows = selection.selectedRows() if selection is not None else []
         return f"#{self._previews[rows[0].row()].info.number}" if rows else None
 
     def _fill(self) -> None:

@@ -10,6 +10,7 @@ from napari.layers import Shapes
 
 from ctinv.generators.kinds import TRAINING_FREE
 from napari_ctinv.sections._bind import bind, listen, offer
+from napari_ctinv.sections._estimate import EstimateLine
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -81,6 +82,8 @@ class Sampling(Section):
         )
         fields = [self.region, self.edge, self.shapes, self.tap, self.generator, self.own.edit]
         self.add(Container(widgets=[*fields, self.n, self.tier, self.seed, self.folder.edit], labels=True))
+        self.estimate = EstimateLine(session)
+        self.add(self.estimate)
         self.bar = RunBar(
             self,
             model.activity,
@@ -97,8 +100,9 @@ class Sampling(Section):
         self.own.bind(model, "own_generator")
         self.folder.bind(model, "folder")
         listen(self, model.events.region, self._on_region)
+        listen(self, model.events.notice, self.say)
         self._on_region(model.region)
-        for signal in (network.events.name, network.events.own, model.events.tap):
+        for signal in (network.events.name, network.events.own, network.events.facts, model.events.tap):
             listen(self, signal, self._on_network)
         self._on_network()
         layers = self.session.viewer.layers.events

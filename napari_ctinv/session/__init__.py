@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.certificates import CertificatesModel
     from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
+    from napari_ctinv.session.estimate import EstimateModel
     from napari_ctinv.session.export import ExportModel
     from napari_ctinv.session.film import FilmModel
     from napari_ctinv.session.gallery import GalleryModel
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_ctinv.session.roi import RoiModel
     from napari_ctinv.session.scan import ScanModel
     from napari_ctinv.session.shown import ShownModel
+    from napari_ctinv.session.train import TrainModel
 
 MODELS = {
     "scan": "scan:ScanModel",
@@ -59,6 +61,8 @@ MODELS = {
     "raw": "raw:RawModel",
     "compare": "compare:CompareModel",
     "export": "export:ExportModel",
+    "train": "train:TrainModel",
+    "estimate": "estimate:EstimateModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
@@ -92,6 +96,8 @@ class Session:
         raw: RawModel
         compare: CompareModel
         export: ExportModel
+        train: TrainModel
+        estimate: EstimateModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers

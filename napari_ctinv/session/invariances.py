@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 CENTRE, WHOLE, DRAWN = "square at the centre of the view", "whole visible slice", "drawn rectangle"
 REGIONS = (CENTRE, DRAWN, WHOLE)
+TOGETHER = 25
+"""Samples that are computed at once where memory allows."""
+SHORT = (
+    f"memory was short, so {{}} instead of {TOGETHER} samples are computed at once: it takes longer, and the samples are the "
+    "same but for rounding."
+)
 
 
 @dataclass(eq=False)
@@ -49,6 +55,7 @@ class InvariancesModel:
         samples: The layer of x̃.
         results: All layers of the study.
         complete: Whether the last run has ended and all its layers are on the screen.
+        notice: What the user should know of the run though it goes on, such as that memory is short; else empty.
         activity: The run.
     """
 
@@ -70,6 +77,7 @@ class InvariancesModel:
     samples: Image | None = None
     results: tuple[Layer, ...] = ()
     complete: bool = False
+    notice: str = ""
     activity: Activity = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +105,7 @@ class InvariancesModel:
             seed=self.seed,
             device=self.session.settings.device,
             study=_with_ending(self.folder),
-            trust=network.trust or None,
+            **network.loading,
         )
 
     def run(self) -> Run:
@@ -112,6 +120,7 @@ class InvariancesModel:
             "napari_ctinv.work.sample:sample", request, on_item=shown.grow, on_end=shown.finish
         )
         self.study, self.samples, self.results, self.finished, self.complete = None, None, (), 0, False
+        self.notice = ""
         return run
 
     def box(self, volume: Volume) -> Box:
@@ -171,6 +180,8 @@ class _Arrival:
         from ctinv.sampler import Store
 
         model = self._model
+        if item.together is not None and item.together < TOGETHER:
+            model.notice = SHORT.format(item.together)
         if model.study is None:
             model.study = Store.open(item.study)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,10 @@ from napari_ctinv.engine.messages import Report
 
 @dataclass(frozen=True)
 class DenoiseRequest:
-    """Denoise slices `first` to `last` (exclusive) of a volume with a denoiser, see `ctinv.load_denoiser`."""
+    """Denoise slices `first` to `last` (exclusive) of a volume with a denoiser.
+
+    `denoiser`, `trust`, `network` and `card` are the arguments of `ctinv.load_denoiser`.
+    """
 
     volume: Volume
     denoiser: str
@@ -23,6 +27,8 @@ class DenoiseRequest:
     first: int
     last: int
     trust: str | None = None
+    network: str | None = None
+    card: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ def denoise(request: DenoiseRequest, report: Report) -> Iterator[DenoisedSlice]:
     from ctinv.denoiser import denoise_slices
     from napari_ctinv.work import cached
 
-    network = cached.denoiser(request.denoiser, request.device, request.trust)
+    network = cached.denoiser(
+        request.denoiser, request.device, request.trust, network=request.network, card=request.card
+    )
     network.check_unit(request.volume.unit)
     first, last = request.first, request.last
     planes = denoise_slices(network, request.volume.hu, first=first, last=last)

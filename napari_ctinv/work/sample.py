@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctinv.volume import Box, Volume
 from napari_ctinv.engine.messages import Report
+
+if TYPE_CHECKING:
+    from ctinv.sampler import InvarianceSampler
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class SampleRequest:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         study: Folder of the study; None for one in the user's data folder that is named by the key.
         trust: sha256 of a denoiser that runs code, where the user has allowed it.
+        network: Class of a file of weights.
+        card: File of its card.
     """
 
     volume: Volume
@@ -41,6 +47,8 @@ class SampleRequest:
     device: str
     study: Path | None = None
     trust: str | None = None
+    network: str | None = None
+    card: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -50,10 +58,12 @@ class Grown:
     Attributes:
         study: The folder of the study.
         rows: How many samples this run has finished.
+        together: How many samples were computed at once; fewer than 25 where memory is short.
     """
 
     study: Path
     rows: int
+    together: int | None = None
 
 
 def sample(request: SampleRequest, report: Report) -> Iterator[Grown]:
@@ -64,30 +74,40 @@ def sample(request: SampleRequest, report: Report) -> Iterator[Grown]:
     """
     report("loading the network", math.nan)
     from ctinv.sampler.run import sample_into
+
+    sampler = sampler_for(request)
+    provenance = sampler.provenance(
+        request.volume, request.box, n=request.n, seed=request.seed, progress=report
+    )
+    path = request.study or default_study(provenance.key())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if rows_in(path, provenance.key()):  # what the study has already is on the screen at once
+        yield Grown(path, 0)
+    batches = sample_into(
+        path, sampler, request.volume, request.box, n=request.n, seed=request.seed, progress=report
+    )
+    done, together = 0, None
+    with closing(batches):
+        for batch in batches:
+            done, together = done + len(batch.rows), batch.together
+            yield Grown(path, done, together)
+    yield Grown(path, done, together)
+
+
+def sampler_for(request: SampleRequest) -> InvarianceSampler:
+    """The sampler of a request, kept from the last one if it is the same."""
     from napari_ctinv.work import cached
 
-    sampler = cached.sampler(
+    return cached.sampler(
         request.denoiser,
         tap=request.tap,
         generator=request.generator,
         tier=request.tier,
         device=request.device,
         trust=request.trust,
+        network=request.network,
+        card=request.card,
     )
-    provenance = sampler.provenance(
-        request.volume, request.box, n=request.n, seed=request.seed, progress=report
-    )
-    path = request.study or default_study(provenance.key())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    batches = sample_into(
-        path, sampler, request.volume, request.box, n=request.n, seed=request.seed, progress=report
-    )
-    done = 0
-    with closing(batches):
-        for batch in batches:
-            done += len(batch.rows)
-            yield Grown(path, done)
-    yield Grown(path, done)
 
 
 def default_study(key: str) -> Path:
@@ -95,3 +115,17 @@ def default_study(key: str) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_path("napari-ctinv", appauthor=False)) / "studies" / f"{key}.zarr"
+
+
+def rows_in(path: Path, key: str) -> frozenset[int]:
+    """The finished samples of a study of this key; none where there is no such study, or none that can be read."""
+    from ctinv.errors import CtinvError
+    from ctinv.sampler import Store
+
+    if not path.is_dir():
+        return frozenset()
+    try:
+        store = Store.open(path)
+    except CtinvError:
+        return frozenset()
+    return frozenset(store.rows) if store.provenance.key() == key else frozenset()

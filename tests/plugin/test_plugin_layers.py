@@ -14,7 +14,7 @@ from plugin_studies import AXIAL, BOX, HALO, ORIENTATIONS, make_store, make_volu
 from ctinv.errors import SeriesError
 from ctinv.sampler import Store
 from ctinv.volume import Volume
-from napari_ctinv.layers import LayerTuple, denoised_layers, study_layers, volume_layer
+from napari_ctinv.layers import LayerTuple, denoised_layer, removed_layer, study_layers, volume_layer
 
 CORNERS = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8).T
 
@@ -134,13 +134,13 @@ def test_soft_tissue_is_the_window_without_a_header(volume: Volume) -> None:
 
 
 def test_removed_noise_is_signed_and_symmetric(volume: Volume) -> None:
-    removed, fx = (
-        shown(layer) for layer in denoised_layers(volume, volume.with_hu(volume.hu * 0.5), denoiser="cnn10")
-    )
+    fx = shown(denoised_layer(volume, volume.hu * 0.5, denoiser="cnn10"))
+    removed = shown(removed_layer(volume, volume.hu * 0.5, denoiser="cnn10"))
     low, high = removed.contrast_limits
     assert low == -high < 0
     assert np.array_equal(removed.data, volume.hu * 0.5)
     assert fx.name == "f(x) cnn10"
+    np.testing.assert_allclose(fx.data_to_world([1, 2, 3]), removed.data_to_world([1, 2, 3]))
 
 
 def test_a_turn_too_small_to_matter_is_taken_and_an_oblique_scan_is_refused() -> None:

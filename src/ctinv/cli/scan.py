@@ -58,7 +58,7 @@ def info(
 ) -> Outcome:
     """Say what a scan, a study, a network or a generator is, or which series a folder holds; no patient is shown."""
     from ctinv.cli.files import is_study
-    from ctinv.cli.network import facts_for_people, is_network, load, network_facts
+    from ctinv.cli.network import facts_for_people, is_network, load
     from ctinv.cli.trust import untrusted
     from ctinv.errors import TrustError
     from ctinv.generators.library import generator_facts, is_generator, read_entry
@@ -69,6 +69,8 @@ def info(
         try:
             with reporting() as progress:
                 progress("loading the network", math.nan)
+                from ctinv.models.facts import network_facts
+
                 found = network_facts(load(source, network=network, card=card, trust=trust), progress)
         except TrustError as error:
             return untrusted(source, str(error))

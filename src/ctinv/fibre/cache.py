@@ -49,6 +49,14 @@ def factor_key(facts: dict[str, Any], *arrays: Tensor) -> str:
     return digest.hexdigest()
 
 
+def kept_bytes(key: str) -> int:
+    """Size of the file of this name, 0 where there is none."""
+    try:
+        return _path(key).stat().st_size
+    except OSError:
+        return 0
+
+
 def read_factor(key: str, device: torch.device) -> Factor | None:
     """The factor of this name, or None if there is none that can be trusted."""
     path = _path(key)

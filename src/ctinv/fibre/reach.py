@@ -83,6 +83,13 @@ def take_jacobian(
     return LocalJacobian(region, region.scan)
 
 
+def expected_radius(region: Region, covariance: Covariance, tolerance: float) -> int:
+    """The radius that `take_jacobian` tries first, for an estimate of its cost; arguments as there."""
+    if region.tap_radius <= WHOLE_RADIUS:
+        return region.tap_radius
+    return Forecast.of(region, covariance).radius(_CAUTION * SHARE * tolerance)
+
+
 def _narrow(
     region: Region, covariance: Covariance, limit: float, budget: int | None, progress: Progress | None
 ) -> SparseJacobian | None:

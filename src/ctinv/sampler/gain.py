@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ctinv.fibre.cache import factor_key, read_factor, write_factor
+from ctinv.fibre.cache import factor_key, kept_bytes, read_factor, write_factor
 from ctinv.fibre.covariance import Covariance, DenseNoise, SurroundedNoise
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.iterative import IterativeGain, TorusNoise
@@ -38,6 +38,10 @@ class GainRequest:
     tolerance: float
     memory_budget: int | None = None
     cache: bool = True
+
+    def kept_bytes(self) -> int:
+        """Size of the factor on disk, 0 where it is not there and has to be built."""
+        return kept_bytes(self._key()) if self.cache and is_small(self.region) else 0
 
     def build(self, clock: Clock, progress: Progress | None) -> Factor | IterativeGain:
         """The gain, from the cache if it was built before."""

@@ -62,16 +62,12 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
     """Set a region up: what the surroundings say, J, the factor, the maps of linear theory."""
     region, rule = found.region, found.rule
     clock = Clock(progress, found.seconds)
-    tolerance = rule.tolerance * found.noise_rms
-    residual = _residual(found)
-    request = GainRequest(
-        region, found.covariance, residual, tolerance, memory_budget=wish.memory_budget, cache=wish.cache
-    )
+    request = gain_request(found, wish)
     factor = request.build(clock, progress)
     patch = found.clean[region.box.slices][None, None].contiguous()
     corrector = Corrector(region, factor, factor.noise, patch, rule, found.noise_rms, found.quantum)
     clock.stage("maps", "mapping lesions")
-    setting = _setting(found, corrector, residual)
+    setting = _setting(found, corrector, request.residual)
     clock.stage("")
     return Prepared(
         setting,
@@ -81,6 +77,19 @@ def prepare(found: Survey, wish: Wish, *, progress: Progress | None = None) -> P
         found.noise_source,
         wish.proposer.domain,
         clock.seconds,
+    )
+
+
+def gain_request(found: Survey, wish: Wish) -> GainRequest:
+    """What decides the gain of a region that was surveyed."""
+    tolerance = found.rule.tolerance * found.noise_rms
+    return GainRequest(
+        found.region,
+        found.covariance,
+        _residual(found),
+        tolerance,
+        memory_budget=wish.memory_budget,
+        cache=wish.cache,
     )
 
 

@@ -87,6 +87,10 @@ class InvarianceSampler:
             self._survey = (place, found)
         return self._survey[1]
 
+    def is_prepared(self, volume: Volume, box: Box) -> bool:
+        """Whether the region of the last `prepare` is this one, so that samples can be drawn at once."""
+        return self._prepared is not None and self._prepared[0] == _place(volume, box)
+
     def prepare(self, volume: Volume, box: Box, *, progress: Progress | None = None) -> Prepared:
         """Set a region up, or take it from the last call if it is the same: the factor serves every seed."""
         place = _place(volume, box)

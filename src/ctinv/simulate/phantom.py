@@ -91,9 +91,9 @@ def contrast_phantom(
         size=size, pixel_mm=pixel_mm, diameter_mm=diameter_mm, slices=slices, slice_mm=slice_mm
     )
     image = water.hu[0].copy()
-    for y_mm, x_mm, disc_mm, hu in _discs():
+    for y_mm, x_mm, disc_mm, contrast in _discs():
         share = _share(size, y_mm / pixel_mm, x_mm / pixel_mm, disc_mm / (2 * pixel_mm))
-        image += share * np.float32(hu)
+        image += share * np.float32(contrast)
     hu = np.broadcast_to(image, water.hu.shape).copy()
     return replace(water, hu=hu, uid=water.uid.replace("water", "contrast"))
 
