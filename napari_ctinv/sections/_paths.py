@@ -11,6 +11,8 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_ctinv.sections._bind import listen
+
 NETWORK_FILES = "networks (*.safetensors *.pt *.pth *.ckpt *.onnx *.pt2 *.ts *.torchscript);;all files (*)"
 _BUTTON = 46  # pixels
 
@@ -29,9 +31,6 @@ class _SourceEdit(FileEdit):
 def is_function(path: Path) -> bool:
     """Whether a path reads like ``module:function``."""
     return re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", str(path)) is not None
-
-
-from napari_ctinv.sections._bind import listen
 
 
 class PathField:

@@ -18,7 +18,7 @@ from ctinv.resources import ct_folder
 from ctinv.volume import Volume
 from ctinv.windows import PRESETS, Window
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.layers import denoised_layers, study_layers, volume_layer
+from napari_ctinv.layers import denoised_layer, study_layers, volume_layer
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.scan import CUSTOM
 from napari_ctinv.viewing.window_drag import dragged, window_drag
@@ -134,7 +134,7 @@ def studied(session: Session, tmp_path: Path) -> dict[str, Any]:
     volume = make_volume()
     add_layers(session.viewer, [volume_layer(volume, name="x")])
     _ = session.scan
-    add_layers(session.viewer, denoised_layers(volume, volume.with_hu(volume.hu - 1), denoiser="cnn10"))
+    add_layers(session.viewer, [denoised_layer(volume, volume.hu - 1, denoiser="cnn10")])
     add_layers(session.viewer, study_layers(make_store(tmp_path / "study.zarr", volume, rows=7)))
     return {layer.name: layer for layer in session.viewer.layers}
 
