@@ -64,13 +64,13 @@ class Export(Section):
             tooltip=f"nobody's identity is written unless you type here: {PHRASE}",
         )
         hint = QLabel(
-            "Nobody's identity is written, unless a file of the scan is named and it is asked for in words:"
+            f"Nobody's identity is written. To take it over, name a file of the scan and type: {PHRASE}"
         )
         hint.setWordWrap(True)
         self.add(hint)
         self.add(Container(widgets=[self.template.edit, self.words], labels=True))
         self.study.edit.line_edit.native.setPlaceholderText("the one on the screen")
-        self.words.native.setPlaceholderText(PHRASE)
+        self.words.native.setPlaceholderText("empty: nobody's")
         self.bar = RunBar(
             self, model.activity, model.run, tooltip="write it, whole or not at all, over nothing that exists"
         )

@@ -110,15 +110,19 @@ class ExportModel:
     def _study(self) -> Path:
         if self.study is not None:
             return self.study
-        shown = self.session.invariances.study
+        shown = self.session.shown.study
         if shown is None:
             raise InputError("there is no study to export; sample one first, or name the folder of a study.")
+        if not hasattr(shown, "path"):
+            raise InputError(
+                "the study on the screen is in memory only; name the folder of one that is stored."
+            )
         return shown.path
 
     def _scan(self) -> Volume | None:
         """The chosen scan if the study on the screen was drawn from it; a picture then shows its slice."""
-        scan, shown = self.session.scan, self.session.invariances.study
-        if scan.layer is None or shown is None or self.study not in (None, shown.path):
+        scan, shown = self.session.scan, self.session.shown.study
+        if scan.layer is None or shown is None or self.study not in (None, getattr(shown, "path", None)):
             return None
         volume = scan.volume()
         return volume if hash_series(volume.uid) == shown.provenance.series else None

@@ -29,7 +29,7 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
 
 def test_a_study_is_exported_by_a_click(viewer: Any, tmp_path: Path) -> None:
     store = make_store(tmp_path / "study.zarr", make_volume(), rows=4)
-    section = show(viewer, "Analyse", "Export").section("Export")
+    section = show(viewer, "Analyse", "Export").section("Export", "Analyse")
     assert section.sizeHint().width() <= WIDTH
     section.study.edit.value, section.target.edit.value = store.path, tmp_path / "out"
     section.format.value, section.samples.value = "dicom", "0,2"

@@ -72,7 +72,7 @@ def test_the_study_on_the_screen_is_exported_where_no_other_is_named(
     model.study = None
     with pytest.raises(InputError, match="no study to export"):
         model.run()
-    session.invariances.study = store
+    add_layers(session.viewer, study_layers(store))
     assert model.request().study == store.path
 
 
@@ -81,8 +81,8 @@ def test_a_picture_shows_the_slice_of_the_chosen_scan(
 ) -> None:
     model.format = "png"
     assert model.request().scan is None
-    add_layers(session.viewer, [volume_layer(make_volume())])
-    session.invariances.study, model.study = store, None
+    add_layers(session.viewer, [volume_layer(make_volume()), *study_layers(store)])
+    model.study = None
     scan = model.request().scan
     assert scan is not None
     assert scan.shape == make_volume().shape
