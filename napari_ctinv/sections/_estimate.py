@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.session import Session
 
 SETTLE_MS = 300
@@ -33,7 +34,7 @@ class EstimateLine(QLabel):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._update)
-        session.estimate.events.text.connect(self.setText)
+        listen(self, session.estimate.events.text, self._say)
         self.setText(session.estimate.text)
         self._connect()
 
@@ -41,6 +42,9 @@ class EstimateLine(QLabel):
         """Nothing is estimated for nobody."""
         super().showEvent(event)
         self._soon()
+
+    def _say(self, text: str) -> None:
+        self.setText(text)
 
     def _connect(self) -> None:
         session, viewer = self._session, self._session.viewer
