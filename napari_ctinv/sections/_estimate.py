@@ -33,7 +33,7 @@ class EstimateLine(QLabel):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._update)
-        session.estimate.events.text.connect(self.setText)
+        session.estimate.events.text.connect(self._show)
         self.setText(session.estimate.text)
         self._connect()
 
@@ -58,6 +58,9 @@ class EstimateLine(QLabel):
     def _watch_drawing(self, event: Any) -> None:
         if isinstance(event.value, Shapes):
             event.value.events.data.connect(self._soon)
+
+    def _show(self, text: str) -> None:
+        self.setText(text)
 
     def _soon(self, *_: Any) -> None:
         self._settle.start()

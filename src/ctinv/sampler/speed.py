@@ -87,7 +87,7 @@ class Speed:
 
 
 def seconds_of(call: Callable[[], object], device: torch.device) -> float:
-    """The mean over at least two calls and some milliseconds, in which other programs take their turns as they will later."""
+    """The mean over at least two calls and some milliseconds, in which other programs take turns as they will later."""
     _finish(device, call)
     since, calls = time.perf_counter(), 0
     while calls < 2 or (calls < _CALLS and time.perf_counter() - since < _ENOUGH_S):
