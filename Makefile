@@ -5,6 +5,8 @@
 #   make test           environment, install, then linters and every test
 #
 #   make lint           ruff, mypy, import-linter, bandit and the plugin manifest
+#   make docs           the pages of docs/ as HTML into out/docs; a dead link or picture is an error
+#   make tour           drives the plugin through all its tabs on a screen, and takes the pictures of the user guide
 #   make audit          known weaknesses of the locked packages, where the service can be asked
 #   make lock           requirements.lock anew, after a change of the dependencies
 #   make test-core      tests of the core, without Qt
@@ -28,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest --cov --cov-report=
 # A file's tests stay together, as they share what is dear; one thread for each process, as most tests are Python.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo picture test lint audit lock test-core test-plugin install clean
+.PHONY: demo picture test lint docs tour audit lock test-core test-plugin install clean
 .DEFAULT_GOAL := test
 
 demo: $(INSTALLED)
@@ -39,7 +41,7 @@ picture: $(INSTALLED)
 	$(BIN)/ctinv demo --out out/picture --no-view
 	cp out/picture/overview.png out/picture/overview.json docs/img/
 
-test: lint audit test-core test-plugin
+test: lint docs audit test-core test-plugin
 	$(BIN)/python -m coverage report --skip-covered --skip-empty
 
 install: $(INSTALLED)
@@ -65,6 +67,13 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate napari.yaml --imports
 	$(BIN)/bandit -q -c pyproject.toml -r src napari_ctinv scripts
+
+# -n and -W: a link to a page, a heading or a picture that is not there fails, and so does a page that no contents list.
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs out/docs
+
+tour: $(INSTALLED)
+	$(BIN)/python docs/tour.py --out docs/img/tour
 
 audit: $(INSTALLED)
 	$(BIN)/python scripts/audit.py

@@ -25,7 +25,8 @@ import platformdirs
 from numpy.typing import NDArray
 
 from ctinv.jsonable import dumps
-from ctinv.quality import body_rmse, measure
+from ctinv.quality.fidelity import body_rmse
+from ctinv.quality.measure import measure
 from ctinv.quality.table import LEGEND, absolute, full_row, table, verdict
 
 DOCS = Path(__file__).parent.parent / "docs"

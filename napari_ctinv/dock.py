@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from napari_ctinv.sections._section import Section
@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 TABS: Mapping[str, Sequence[str]] = {
-    "Scan": ("scan_choice:ScanChoice",),
-    "Denoise": ("network:Network", "denoising:Denoising", "card:ModelCard"),
-    "Invariances": ("sampling:Sampling",),
-    "Analyse": (),
-    "Train": (),
+    "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
+    "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise", "card:ModelCard"),
+    "Invariances": (
+        "sampling:Sampling",
+        "certificates:Certificates",
+        "film:Film",
+        "probe:Probe",
+        "compare:Compare",
+    ),
+    "Analyse": (
+        "analyse:Analyse",
+        "gallery:Gallery",
+        "roi:RoiStatistics",
+        "report:Report",
+        "export:Export",
+    ),
+    "Train": ("training:Training", "curves:Curves", "previews:Previews"),
 }
 """Tab to its sections, ``module:class`` in `napari_ctinv.sections`; a tab is built when it is first shown."""
 
@@ -68,8 +80,11 @@ class CtInvariances(QWidget):
         layout.addWidget(self.tabs)
         self.tabs.currentChanged.connect(lambda _index: self._page().build())
         self._page().build()
-        # Only once the interface has answered: the computing process takes seconds to load its libraries.
-        QTimer.singleShot(0, self.session.warm)
+        # Once the window is complete, and the interface has answered.
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.timeout.connect(self._settle)
+        self._settling.start()
 
     def section(self, title: str, tab: str | None = None) -> Any:
         """A section by its heading, its tab built if need be.
@@ -94,11 +109,29 @@ class CtInvariances(QWidget):
             QTimer.singleShot(0, lambda: page.ensureWidgetVisible(found, 0, 0))
 
     def event(self, event: QEvent | None) -> bool:
-        """A dock that is taken out of its window leaves no run behind."""
-        taken_out = event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None
-        if taken_out and hasattr(self, "session"):  # Qt sends events while __init__ still runs
-            self.session.close(wait=False)
+        """A dock that is taken out of its window leaves no run behind; one that is put in watches its window."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and hasattr(self, "session"):
+            if self.parent() is None:
+                self.session.close(wait=False)
+            else:
+                self._settling.start()
         return bool(super().event(event))
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """A window that is closed leaves no run behind, and its layers get nothing more."""
+        if isinstance(watched, QWidget) and event is not None and watched is self.window():
+            unseen_is_closed = event.type() == QEvent.Type.Close and not watched.isVisible()
+            seen_is_closed = event.type() == QEvent.Type.Hide and not event.spontaneous()
+            if unseen_is_closed or seen_is_closed:
+                self.session.close(wait=False)
+        return bool(super().eventFilter(watched, event))
+
+    def _settle(self) -> None:
+        """Watch the window, and let the computing process load its libraries, which takes seconds."""
+        window = self.window()
+        if window is not None and window is not self:
+            window.installEventFilter(self)
+        self.session.warm()
 
     def _page(self) -> _Page:
         return self._pages[self.tabs.tabText(self.tabs.currentIndex())]
@@ -164,3 +197,13 @@ def show_invariances(viewer: Any) -> None:
 def show_analyse(viewer: Any) -> None:
     """Menu: Analyse a study."""
     show(viewer, "Analyse")
+
+
+def show_roi(viewer: Any) -> None:
+    """Menu: ROI statistics."""
+    show(viewer, "Analyse", "ROI statistics")
+
+
+def show_noise(viewer: Any) -> None:
+    """Menu: Noise and NPS."""
+    show(viewer, "Denoise", "Noise before and after")

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ctinv.errors import ChoiceError
 from napari_ctinv.layers import LayerTuple, study_layers, volume_layer
-from napari_ctinv.telling import tells
+from napari_ctinv.telling import NO_LAYERS, tells
 
 PathOrPaths = str | list[str]
 Reader = Callable[[PathOrPaths], list[LayerTuple]]
@@ -40,10 +43,24 @@ def get_reader(path: PathOrPaths) -> Reader | None:
 
 @tells
 def read_dicom(path: PathOrPaths) -> list[LayerTuple]:
-    """The CT series in a folder, or the series that one of its files belongs to."""
+    """The series in a folder, or the series that one of its files belongs to.
+
+    Of several series the user chooses one in a viewer's window; without one they are told.
+    """
     from ctinv.io.dicom import read_series
 
-    return [volume_layer(read_series(_first(path)))]
+    first = _first(path)
+    try:
+        volume = read_series(first)
+    except ChoiceError:
+        window = _window()
+        if window is None:
+            raise
+        number = _ask(first, window)
+        if number is None:
+            return NO_LAYERS
+        volume = read_series(first, number)
+    return [volume_layer(volume)]
 
 
 @tells
@@ -82,6 +99,24 @@ def is_study(path: Path) -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return isinstance(attributes, dict) and "ctinv" in attributes
+
+
+def _window() -> Any:
+    """The window of the current viewer where one is on the screen, else None; napari is not imported to find out."""
+    napari = sys.modules.get("napari")
+    if napari is None or threading.current_thread() is not threading.main_thread():
+        return None
+    viewer = napari.current_viewer()
+    window = None if viewer is None else viewer.window._qt_window
+    return window if window is not None and window.isVisible() else None
+
+
+def _ask(path: Path, window: Any) -> str | None:
+    """The number of the series that the user chooses, None if none."""
+    from ctinv.io.previews import previews
+    from napari_ctinv.sections._chooser import choose_series
+
+    return choose_series(list(previews(path)), window)
 
 
 def _some_files(folder: Path) -> Iterator[Path]:

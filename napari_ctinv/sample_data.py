@@ -1,4 +1,4 @@
-"""The shipped CT as sample data: 16 slices of LIDC-IDRI-0001 and their simulated counterpart at 25 % dose."""
+"""Sample data: 16 slices of LIDC-IDRI-0001, their simulated counterpart at 25 % dose, and a simulated phantom."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ def quarter_dose() -> list[LayerTuple]:
 def full_dose() -> list[LayerTuple]:
     """The series as it was scanned."""
     return [_shipped("full_dose", "full dose")]
+
+
+def phantom() -> list[LayerTuple]:
+    """A low-contrast phantom at full and, above it, at quarter dose; always the same noise."""
+    from ctinv.simulate import contrast_phantom, phantom_scan
+
+    truth = contrast_phantom()
+    return [
+        volume_layer(phantom_scan(truth, dose=dose, seed=seed), name=f"phantom {name}")
+        for seed, (dose, name) in enumerate([(1.0, "full dose"), (0.25, "quarter dose")])
+    ]
 
 
 def _shipped(folder: str, name: str) -> LayerTuple:

@@ -16,7 +16,7 @@ from ctinv.io.dicom import read_series
 from ctinv.models.ladder import find_network
 from ctinv.models.shipped import find_by_hash, shipped
 from ctinv.networks import NETWORKS, taps_of
-from ctinv.quality import body_rmse
+from ctinv.quality.fidelity import body_rmse
 from ctinv.representation import Representation
 from ctinv.resources import bundles_folder, ct_folder
 from ctinv.training.start import build

@@ -10,6 +10,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 from weakref import WeakSet
@@ -29,6 +30,8 @@ DIED = (
 )
 
 _engines: WeakSet[Engine] = WeakSet()
+_closing: list[_Process] = []
+"""Processes that were asked to end and nobody waited for."""
 
 
 class Engine:
@@ -84,10 +87,17 @@ class Engine:
             self._process.say({"do": "stop", "number": number})
 
     def close(self, *, wait: bool = True) -> None:
-        """End the process: work under way is asked to stop, and killed if it does not within `CLOSE_WAIT_S`."""
+        """End the process: work under way is asked to stop, and killed if it does not within `CLOSE_WAIT_S`.
+
+        Without `wait` that is seen to when the viewer's process ends.
+        """
         if self._process is not None:
-            self._process.close(CLOSE_WAIT_S if wait else 0.0)
+            self._process.ask_to_end()
+            _closing.append(self._process)
             self._process = None
+        _closing[:] = [process for process in _closing if process.alive]
+        if wait:
+            _wait_for_all()
 
 
 class _Process:
@@ -125,14 +135,16 @@ class _Process:
     def say(self, head: dict[str, Any]) -> None:
         self._outbox.put((head, None))
 
-    def close(self, wait_s: float) -> None:
+    def ask_to_end(self) -> None:
         for run in list(self.runs.values()):
             run.abandon()
         self._outbox.put(None)
+
+    def end(self, wait_s: float) -> None:
+        """Wait for the end, then make it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            if wait_s:
-                self._process.wait(wait_s)
-        if wait_s and self.alive:
+            self._process.wait(wait_s)
+        if self.alive:
             self._process.kill()
 
     def _write(self) -> None:
@@ -175,7 +187,14 @@ class _Process:
         self._delivery.post(lambda: run.take(event, value, message, state))
 
 
+def _wait_for_all() -> None:
+    end = time.monotonic() + CLOSE_WAIT_S
+    while _closing:
+        _closing.pop().end(max(0.0, end - time.monotonic()))
+
+
 @atexit.register
 def _leave_no_process_behind() -> None:
     for engine in list(_engines):
-        engine.close()
+        engine.close(wait=False)
+    _wait_for_all()

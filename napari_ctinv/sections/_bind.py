@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from magicgui.widgets.bases import ValueWidget
@@ -25,8 +27,26 @@ def bind(model: Any, name: str, widget: ValueWidget) -> None:
             setattr(model, name, value)
 
     to_widget(getattr(model, name))
-    getattr(model.events, name).connect(to_widget)
+    listen(widget.native, getattr(model.events, name), to_widget)
     widget.changed.connect(to_model)
+
+
+def listen(owner: Any, signal: Any, slot: Callable[..., Any], **how: Any) -> None:
+    """Connect a signal of a model or of the viewer for as long as a Qt widget lives; models outlive their views.
+
+    Args:
+        owner: The Qt widget.
+        signal: Of psygnal or of napari.
+        slot: Is called.
+        how: Further arguments of the signal's ``connect``.
+    """
+    signal.connect(slot, **how)
+
+    def let_go() -> None:
+        with suppress(ValueError, KeyError, RuntimeError):  # the model went first
+            signal.disconnect(slot)
+
+    owner.destroyed.connect(let_go)
 
 
 def offer(widget: Any, choices: Any) -> None:

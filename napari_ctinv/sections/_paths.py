@@ -11,6 +11,8 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
+from napari_ctinv.sections._bind import listen
+
 NETWORK_FILES = "networks (*.safetensors *.pt *.pth *.ckpt *.onnx *.pt2 *.ts *.torchscript);;all files (*)"
 _BUTTON = 46  # pixels
 
@@ -65,7 +67,7 @@ class PathField:
                 self.edit.value = path
 
         to_field(getattr(model, name))
-        getattr(model.events, name).connect(to_field)
+        listen(self.edit.native, getattr(model.events, name), to_field)
         self.edit.changed.connect(lambda _value: setattr(model, name, self.path))
 
 

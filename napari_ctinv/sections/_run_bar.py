@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session.activity import CANCELLING, IDLE, Activity
 
@@ -39,10 +40,10 @@ class RunBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for part in (self.button, self.bar, self.line):
             layout.addWidget(part)
-        activity.events.state.connect(self._on_state)
-        activity.events.text.connect(self._on_text)
-        activity.events.fraction.connect(self._on_fraction)
-        activity.events.message.connect(self._on_message)
+        listen(self, activity.events.state, self._on_state)
+        listen(self, activity.events.text, self._on_text)
+        listen(self, activity.events.fraction, self._on_fraction)
+        listen(self, activity.events.message, self._on_message)
         self._on_state(activity.state)
 
     def _press(self) -> None:

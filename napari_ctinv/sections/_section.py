@@ -35,7 +35,6 @@ class Section(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self.session = session
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._head = QToolButton()
         self._head.setText(self.title)
         self._head.setCheckable(True)

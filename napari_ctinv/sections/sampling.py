@@ -9,7 +9,7 @@ from magicgui.widgets import ComboBox, Container, SpinBox
 from napari.layers import Shapes
 
 from ctinv.generators.kinds import TRAINING_FREE
-from napari_ctinv.sections._bind import bind, offer
+from napari_ctinv.sections._bind import bind, listen, offer
 from napari_ctinv.sections._estimate import EstimateLine
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
@@ -99,16 +99,15 @@ class Sampling(Section):
             bind(model, name, getattr(self, name))
         self.own.bind(model, "own_generator")
         self.folder.bind(model, "folder")
-        model.events.region.connect(self._on_region)
-        model.events.notice.connect(self.say)
+        listen(self, model.events.region, self._on_region)
+        listen(self, model.events.notice, self.say)
         self._on_region(model.region)
-        for signal in (network.events.name, network.events.own, network.events.facts):
-            signal.connect(self._on_network)
-        model.events.tap.connect(self._on_network)
+        for signal in (network.events.name, network.events.own, network.events.facts, model.events.tap):
+            listen(self, signal, self._on_network)
         self._on_network()
         layers = self.session.viewer.layers.events
         for signal in (layers.inserted, layers.removed):
-            signal.connect(self._on_layers, position="last")
+            listen(self, signal, self._on_layers, position="last")
 
     def _on_region(self, region: str) -> None:
         self.edge.visible = region == REGIONS[0]

@@ -13,6 +13,7 @@ engine beside the viewer.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -24,17 +25,43 @@ from napari_ctinv.session.settings import Settings, remembered
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_ctinv.session.analyse import AnalyseModel
+    from napari_ctinv.session.certificates import CertificatesModel
+    from napari_ctinv.session.compare import CompareModel
     from napari_ctinv.session.denoise import DenoiseModel
     from napari_ctinv.session.estimate import EstimateModel
+    from napari_ctinv.session.export import ExportModel
+    from napari_ctinv.session.film import FilmModel
+    from napari_ctinv.session.gallery import GalleryModel
     from napari_ctinv.session.invariances import InvariancesModel
     from napari_ctinv.session.network import NetworkModel
+    from napari_ctinv.session.noise import NoiseModel
+    from napari_ctinv.session.probe import ProbeModel
+    from napari_ctinv.session.raw import RawModel
+    from napari_ctinv.session.report import ReportModel
+    from napari_ctinv.session.roi import RoiModel
     from napari_ctinv.session.scan import ScanModel
+    from napari_ctinv.session.shown import ShownModel
+    from napari_ctinv.session.train import TrainModel
 
 MODELS = {
     "scan": "scan:ScanModel",
     "network": "network:NetworkModel",
     "denoise": "denoise:DenoiseModel",
     "invariances": "invariances:InvariancesModel",
+    "analyse": "analyse:AnalyseModel",
+    "gallery": "gallery:GalleryModel",
+    "roi": "roi:RoiModel",
+    "report": "report:ReportModel",
+    "noise": "noise:NoiseModel",
+    "shown": "shown:ShownModel",
+    "certificates": "certificates:CertificatesModel",
+    "probe": "probe:ProbeModel",
+    "film": "film:FilmModel",
+    "raw": "raw:RawModel",
+    "compare": "compare:CompareModel",
+    "export": "export:ExportModel",
+    "train": "train:TrainModel",
     "estimate": "estimate:EstimateModel",
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
@@ -57,12 +84,26 @@ class Session:
         network: NetworkModel
         denoise: DenoiseModel
         invariances: InvariancesModel
+        analyse: AnalyseModel
+        gallery: GalleryModel
+        roi: RoiModel
+        report: ReportModel
+        noise: NoiseModel
+        shown: ShownModel
+        certificates: CertificatesModel
+        probe: ProbeModel
+        film: FilmModel
+        raw: RawModel
+        compare: CompareModel
+        export: ExportModel
+        train: TrainModel
         estimate: EstimateModel
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = ref(viewer)  # the sessions below are kept for as long as their viewers
         self.settings = remembered()
         self._engines: dict[str, Engine] = {}
+        self._closings = 0
         self.settings.events.cache.connect(self._configure)
         self.settings.events.threads.connect(self._configure)
 
@@ -92,6 +133,11 @@ class Session:
         """What one button stands for; its work is done by the engine of this name."""
         return Activity(title=title, engine=lambda: self.engine(engine))
 
+    def later(self, call: Callable[[], None]) -> None:
+        """Have this called in a turn of the event loop of its own, unless the session is closed before."""
+        closings = self._closings
+        self.engine().delivery.post(lambda: call() if self._closings == closings else None)
+
     def warm(self) -> None:
         """Let the computing process load its libraries while the user still looks around."""
         self._warm_up  # noqa: B018
@@ -101,7 +147,8 @@ class Session:
         return self.engine().submit("napari_ctinv.work.cached:warm", None)
 
     def close(self, *, wait: bool = True) -> None:
-        """End the computing processes; what runs leaves its files whole first."""
+        """End the computing processes; what runs leaves its files whole first, and what was put off is dropped."""
+        self._closings += 1
         for engine in self._engines.values():
             engine.close(wait=wait)
 

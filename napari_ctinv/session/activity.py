@@ -74,7 +74,7 @@ class Activity:
             run.yielded.connect(on_item)
         if on_end is not None:
             run.ended.connect(lambda outcome: on_end(outcome) if outcome.state != "abandoned" else None)
-        run.ended.connect(self._on_end)
+        run.ended.connect(lambda outcome: self._on_end(run, outcome))
         return run
 
     def cancel(self) -> None:
@@ -87,11 +87,11 @@ class Activity:
         """Stop, and tell nobody; for work that another request has overtaken."""
         if self.run is not None and self.run.running:
             self.run.abandon()
-            self.state, self.text = IDLE, ""
+            self.run, self.state, self.text = None, IDLE, ""
 
     def _on_progress(self, text: str, fraction: float) -> None:
         self.text, self.fraction = text, fraction
 
-    def _on_end(self, outcome: Outcome) -> None:
-        if outcome.state != "abandoned":
+    def _on_end(self, run: Run, outcome: Outcome) -> None:
+        if self.run is run:  # another one may have begun since this was abandoned
             self.state, self.text, self.message = IDLE, "", outcome.message

@@ -173,7 +173,6 @@ class _Arrival:
     def __init__(self, model: InvariancesModel, window: tuple[float, float] | None) -> None:
         self._model, self._window = model, window
         self._layers = model.session.viewer.layers
-        self._post = model.session.engine().delivery.post
         self._outline = model.shapes if model.region == DRAWN else None
 
     def grow(self, item: Grown) -> None:
@@ -194,7 +193,7 @@ class _Arrival:
             self._add(samples_layer(study, window=self._window))
             model.samples = model.results[-1]
             model.show_sample(0)
-            self._post(lambda: self._add(fx_layer(study, window=self._window), below=True))
+            model.session.later(lambda: self._add(fx_layer(study, window=self._window), below=True))
         elif len(model.samples.data) < len(study.rows):
             model.samples.data = sample_stack(study)
         model.finished = len(study.rows)
@@ -204,8 +203,8 @@ class _Arrival:
         study = self._model.study
         if study is not None and study.certificates:
             for layer in map_layers(study):
-                self._post(partial(self._add, layer, below=True))
-        self._post(self._select)
+                self._model.session.later(partial(self._add, layer, below=True))
+        self._model.session.later(self._select)
 
     def _add(self, layer: Any, *, below: bool = False) -> None:
         model = self._model

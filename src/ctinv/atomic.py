@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: temporary name in the same folder, fsync, rename, fsync of the folder.
+"""Files and folders that are written whole or not at all: temporary name beside, fsync, rename, fsync of the folder.
 
 A process that is killed leaves the older file, and perhaps a hidden ``.NAME.….part`` that nothing reads.
 """
@@ -16,8 +16,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from ctinv.errors import ResourceError
-from ctinv.statement import png_text
+from ctinv.errors import InputError, ResourceError
+from ctinv.statement import png_text, statement
 
 PART = ".part"
 """Ending of the temporary name, for who cleans up after a killed process."""
@@ -44,6 +44,47 @@ def replacing(path: Path, *, parents: bool = False, size: int | None = None) -> 
             yield part
     except OSError as error:
         raise refusal(path, error, size=size) from error
+
+
+@contextmanager
+def creating(folder: Path, *, parents: bool = False) -> Iterator[Path]:
+    """A hidden folder beside that takes the name of ``folder`` once the block has ended well.
+
+    Args:
+        folder: The folder; it must not exist or be empty.
+        parents: Whether missing folders above are made.
+
+    Raises:
+        InputError: Something is there already, or there is no folder to make it in.
+        ResourceError: The disk is full or refuses; nothing is left.
+    """
+    refuse_existing(folder, parents=parents)
+    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}{PART}")
+    try:
+        part.mkdir(parents=parents)
+        yield part
+        for inner, _, files in os.walk(part):
+            for name in files:
+                flush(Path(inner) / name)
+            flush(Path(inner))
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+        flush(folder.parent)
+    except OSError as error:
+        raise refusal(folder, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def refuse_existing(path: Path, *, parents: bool = False) -> None:
+    """Raise InputError where something would be overwritten, or, unless it may be made, there is no folder for it."""
+    if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
+        raise InputError(f"{path.name} exists already; choose another name or delete it first.")
+    if not parents and not path.absolute().parent.is_dir():
+        raise InputError(
+            f"there is no folder {path.absolute().parent.name} to write {path.name} into; make it first."
+        )
 
 
 def write_atomic(path: Path, content: bytes, *, parents: bool = False) -> None:
@@ -148,4 +189,23 @@ def write_png(path: Path, figure: Any) -> None:
     """
     picture = BytesIO()
     figure.savefig(picture, format="png", dpi=100, metadata=png_text())
+    write_atomic(path, picture.getvalue(), parents=True)
+
+
+def write_svg(path: Path, figure: Any) -> None:
+    """Write a figure of matplotlib as SVG, whole or not at all: equal figures make equal files, without a date.
+
+    Args:
+        path: The file.
+        figure: A ``matplotlib.figure.Figure``.
+
+    Raises:
+        ResourceError: As for `write_atomic`.
+    """
+    from matplotlib import rc_context
+
+    picture = BytesIO()
+    facts = {"Date": None, "Creator": "ctinv", "Title": "ctinv", "Description": statement()}
+    with rc_context({"svg.hashsalt": "ctinv", "svg.fonttype": "path"}):
+        figure.savefig(picture, format="svg", metadata=facts)
     write_atomic(path, picture.getvalue(), parents=True)

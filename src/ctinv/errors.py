@@ -19,6 +19,10 @@ class SeriesError(InputError):
     """A scan that cannot be read as one CT volume in true HU and millimetres."""
 
 
+class ChoiceError(SeriesError):
+    """Several series where one is read: one must be chosen, by its number or its uid."""
+
+
 class ModelError(CtinvError):
     """A network or bundle that is unknown, damaged or not allowed."""
 

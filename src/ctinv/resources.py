@@ -20,6 +20,12 @@ def ct_folder() -> Path:
     return packaged if packaged.is_dir() else _CHECKOUT / "data"
 
 
+def configs_folder() -> Path:
+    """Folder of the shipped settings of trainings: one TOML file each, those of generators in ``generators``."""
+    packaged = _PACKAGE / "_data" / "configs"
+    return packaged if packaged.is_dir() else _CHECKOUT / "configs"
+
+
 def validation_file() -> Path:
     """The last full result of ``ctinv validate``."""
     packaged = _PACKAGE / "_data" / "validation.json"

@@ -36,6 +36,11 @@ def hash_series(uid: str) -> str:
     return known[1] if known else hashlib.sha256(uid.encode()).hexdigest()
 
 
+def uid_of(series: str) -> str:
+    """The uid of a volume whose series is known by its hash only; `hash_series` gives the hash back."""
+    return f"{_SERIES}{series}"
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """The few technical facts of a scan that the noise model needs; nothing here identifies a patient.

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = (
     "README.md",
     "docs/user_guide.md",
+    "docs/shell.md",
+    "docs/plugin.md",
     "docs/input.md",
     "docs/method.md",
     "docs/extending.md",
@@ -21,6 +23,7 @@ PAGES = (
     "docs/layers.md",
     "docs/analysis.md",
     "docs/report.md",
+    "docs/export.md",
     "docs/comparison.md",
     "docs/population.md",
     "docs/validation.md",
@@ -98,7 +101,15 @@ def test_figures_of_the_readme_are_those_of_its_picture() -> None:
     assert f"against {found['nfe']:.2g} after" in text
 
 
-@pytest.mark.parametrize("page", PAGES)
+ALL_PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
+)
+
+
+@pytest.mark.parametrize("page", ALL_PAGES)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):

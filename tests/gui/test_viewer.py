@@ -164,7 +164,7 @@ def test_closing_the_dock_or_the_viewer_ends_a_run_and_loses_nothing(
         qtbot.waitUntil(lambda model=model: model.finished > 0, timeout=120_000)
         seen = model.finished
         viewer.close() if what == "viewer" else viewer.window.remove_dock_widget("all")
-        assert run.wait(120).state == "abandoned"
+        assert run.wait(30).state == "abandoned"
         store = Store.open(tmp_path / f"{what}.zarr")
         assert len(store.rows) >= seen
         assert store.verify() == []

@@ -11,11 +11,12 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from numcodecs import blosc
+from numcodecs import blosc, zstd
 
 DEPTH = 3
 """How often packed bytes within packed bytes are unpacked."""
@@ -120,7 +121,13 @@ def _unpacked(content: bytes, depth: int) -> Iterator[bytes]:
     """The bytes themselves and whatever can be unpacked from them."""
     yield content
     if depth and len(content) > 8:
-        for one in (*_inflated(content), *_members(content), *_base64(content), *_blosc(content)):
+        for one in (
+            *_inflated(content),
+            *_members(content),
+            *_base64(content),
+            *_blosc(content),
+            *_zstd(content),
+        ):
             yield from _unpacked(one, depth - 1)
 
 
@@ -160,6 +167,15 @@ def _blosc(content: bytes) -> Iterator[bytes]:
     for chunk in (content, content[:-4]):
         if len(chunk) > 16 and chunk[0] in (1, 2) and int.from_bytes(chunk[12:16], "little") == len(chunk):
             yield blosc.decompress(chunk)
+
+
+def _zstd(content: bytes) -> Iterator[bytes]:
+    """A chunk of an OME-Zarr array, with the checksum behind it or without."""
+    for chunk in (content, content[:-4]):
+        if chunk[:4] == b"\x28\xb5\x2f\xfd":
+            with suppress(RuntimeError):  # cut short, or four bytes that only looked like a beginning
+                yield zstd.decompress(chunk)
+                return
 
 
 def _texts(content: bytes) -> Iterator[bytes]:

@@ -144,6 +144,16 @@ def commands(scans: Scans, bundle: Path, out: Path) -> Iterator[tuple[object, ..
         out / "report.html",
     )
     yield ("report", "--replay", out / "report.json")
+    names = {
+        "dicom": "",
+        "parametric-map": "",
+        "nifti": "",
+        "ome-zarr": ".ome.zarr",
+        "png": ".png",
+        "svg": ".svg",
+    }
+    for to, ending in names.items():
+        yield ("export", study, "--to", to, "--out", out / f"export_{to}{ending}")
     yield (
         "population", scans.patients, *one, "--regions", "soft tissue", "--size", 16, "--n", 2, *dose, "--device", "cpu",
         "--out", out / "population.json", "--table", out / "patients.md", "--figure", out / "population.png",
@@ -198,18 +208,23 @@ def through_the_core(scans: Scans, heard: Heard) -> None:
 
 def through_the_plugin(scans: Scans, study: Path, out: Path, heard: Heard) -> None:
     """Open everything as layers, print names and metadata, and save what can be saved."""
+    from napari_ctinv.layers import layer_info
     from napari_ctinv.reader import get_reader
-    from napari_ctinv.writer import write_dicom, write_nifti
+    from napari_ctinv.writer import write_dicom, write_nifti, write_ome_zarr, write_parametric_map
 
     for number, path in enumerate((scans.dicom, scans.nifti, scans.nrrd, scans.mha, study)):
         reader = get_reader(str(path))
         assert reader is not None, path.suffix
-        for data, meta, kind in reader(str(path)):
+        layers = reader(str(path))
+        write_ome_zarr(str(out / f"layers{number}.ome.zarr"), layers)
+        for data, meta, kind in layers:
             heard.note("layer", f"{kind} {meta!r} {data!r}")
             heard.note("values of a layer", np.asarray(data).tobytes().decode("latin-1"))
             if path in (scans.dicom, scans.nifti):
                 write_nifti(str(out / f"layer{number}.nii.gz"), data, meta)
                 write_dicom(str(out / f"layer{number}_series"), data, meta)
+            if layer_info(meta["metadata"])["kind"] == "map":
+                write_parametric_map(str(out / f"layer{number}_{len(list(out.iterdir()))}.dcm"), data, meta)
 
 
 def refused(call: Callable[[], object], heard: Heard, name: str) -> bool:

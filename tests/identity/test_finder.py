@@ -19,6 +19,7 @@ import pytest
 import zarr
 from finder import files_below, found_in, leaks
 from matplotlib.figure import Figure
+from numcodecs import zstd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -61,6 +62,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
     "zlib": lambda text: b"head" + zlib.compress(f"a {text} b".encode()),
     "gzip": lambda text: gzip.compress(f"a {text} b".encode()),
     "zip": _zip,
+    "zstd": lambda text: zstd.compress(f"{'abcdefgh' * 40} {text} {text}".encode(), 19),
     "PNG tEXt": lambda text: _png(text, packed=False, international=False),
     "PNG zTXt": lambda text: _png(text, packed=True, international=False),
     "PNG iTXt": lambda text: _png(text, packed=True, international=True),

@@ -96,7 +96,9 @@ def test_no_file_and_no_name_of_a_file_holds_a_word(gone: tuple[Path, Heard]) ->
     assert written >= {
         "denoised.nii.gz", "denoised.npy", "denoised_series", "low_series", "study.zarr", "overview.png", "findings",
         "blind.json", "blind.png", "compare.png", "layers.png", "report.html", "report.json", "population.json",
-        "population.png", "run", "home", "layer0.nii.gz", "layer0_series",
+        "population.png", "run", "home", "layer0.nii.gz", "layer0_series", "export_dicom", "export_parametric-map",
+        "export_nifti", "export_ome-zarr.ome.zarr", "export_png.png", "export_svg.svg", "layers0.ome.zarr",
+        "layers4.ome.zarr",
     }  # fmt: skip
     assert any(path.suffix == ".npy" for path in (out / "home").rglob("*"))
     assert leaks(files_below(out), PLACES) == {}
@@ -136,11 +138,28 @@ def test_what_was_written_says_what_it_is(gone: tuple[Path, Heard]) -> None:
 
     out, _ = gone
     words = (b"derived or synthetic", b"not for diagnosis")
-    for name in ("report.html", "overview.png", "blind.png", "compare.png", "layers.png", "population.png"):
+    for name in (
+        "report.html",
+        "overview.png",
+        "blind.png",
+        "compare.png",
+        "layers.png",
+        "population.png",
+        "export_png.png",
+        "export_svg.svg",
+        "export_ome-zarr.ome.zarr/zarr.json",
+        "layers4.ome.zarr/zarr.json",
+    ):
         content = (out / name).read_bytes().lower()
         assert all(one in content for one in words), name
         assert __version__.encode() in content, name
     assert all(one in (out / "study.zarr" / "zarr.json").read_bytes().lower() for one in words)
-    for folder in ("denoised_series", "low_series", "layer0_series"):
-        ds = dcmread(next((out / folder).iterdir()))
+    for folder in (
+        "denoised_series",
+        "low_series",
+        "layer0_series",
+        "export_dicom/sample_0000",
+        "export_parametric-map",
+    ):
+        ds = dcmread(next((out / folder).glob("*.dcm")))
         assert all(one.decode() in ds.ImageComments.lower() for one in words), folder

@@ -10,9 +10,9 @@ import pytest
 import series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
-from ctinv.errors import SeriesError
+from ctinv.errors import InputError, ResourceError, SeriesError
 from ctinv.io import from_array
 from ctinv.io.dicom import read_series
 from ctinv.io.dicom_write import write_series
@@ -140,14 +140,17 @@ def test_never_overwrites_and_leaves_nothing_half_done(
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "note.txt").write_text("mine")
-    with pytest.raises(SeriesError, match="not empty"):
+    with pytest.raises(InputError, match="full exists already; choose another name"):
         write_series(volume(), tmp_path / "full", description="x")
 
-    def no_space(ds: object, path: Path) -> None:
-        if path.name == "IM0004.dcm":
-            raise OSError(28, "No space left on device")
+    save, count = Dataset.save_as, iter(range(9))
 
-    monkeypatch.setattr("ctinv.io.dicom_write._write", no_space)
-    with pytest.raises(SeriesError, match="No space left"):
+    def no_space(ds: Dataset, *arguments: object, **options: object) -> None:
+        if next(count) == 3:
+            raise OSError(28, "No space left on device")
+        save(ds, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Dataset, "save_as", no_space)
+    with pytest.raises(ResourceError, match=r"out could not be written \(No space left"):
         write_series(volume(), tmp_path / "out", description="x")
     assert [path.name for path in tmp_path.iterdir()] == ["full"]

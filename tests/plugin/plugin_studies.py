@@ -50,8 +50,16 @@ def make_certificate(k: int, *, passed: bool = True) -> Certificate:
     )
 
 
-def make_store(path: Path, volume: Volume, *, rows: int, n: int | None = None, box: Box = BOX) -> Store:
-    """A study with `rows` finished samples of `n`."""
+def make_store(
+    path: Path,
+    volume: Volume,
+    *,
+    rows: int,
+    n: int | None = None,
+    box: Box = BOX,
+    failed: tuple[int, ...] = (),
+) -> Store:
+    """A study with `rows` finished samples of `n`, of which some failed."""
     region = volume[box]
     output = Box(box.z, box.y0 - HALO, box.y1 + HALO, box.x0 - HALO, box.x1 + HALO)
     eta = np.linspace(0, 1, region.hu.size, dtype=np.float32).reshape(box.shape)
@@ -88,7 +96,7 @@ def make_store(path: Path, volume: Volume, *, rows: int, n: int | None = None, b
         rng = np.random.default_rng(3)
         images = region.hu + np.rint(rng.normal(0, 8, (rows, *box.shape)) * 8) / 8
         errors = rng.normal(0, 0.2, (rows, *output.shape))
-        certificates = tuple(make_certificate(k) for k in range(rows))
+        certificates = tuple(make_certificate(k, passed=k not in failed) for k in range(rows))
         batch = Batch(tuple(range(rows)), images.astype(np.float32), errors.astype(np.float32), certificates)
         store.append(batch)
     return Store.open(path)

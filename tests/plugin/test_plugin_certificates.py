@@ -8,14 +8,15 @@ from plugin_studies import make_certificate
 
 from ctinv.fibre.tiers import Certificate
 from ctinv.sampler import Store
-from napari_ctinv.widgets.certificates import cells, progress_line, summary_line, warns
+from napari_ctinv.session.certificates import cells, progress_line, summary_line
+from napari_ctinv.viewing.stamp import warns
 
 
 def test_the_table_says_what_was_not_reached() -> None:
     assert cells(make_certificate(12)) == ("12", "0.320", "0.99", "0.030", "0.860", "-", "T1")
-    assert cells(make_certificate(3, passed=False))[-1] == "none, not reached"
+    assert cells(make_certificate(3, passed=False))[-1] == "not reached"
     odd = replace(make_certificate(3), reached="chord", passes=4, in_band=False)
-    assert cells(odd)[-2:] == ("4", "T1, implausible")
+    assert cells(odd)[-2:] == ("4", "implausible")
     assert (warns(odd), warns(make_certificate(3)), warns(Certificate.of_target(3))) == (True, False, False)
     assert (
         progress_line([make_certificate(0), make_certificate(1, passed=False)], tier="T2") == "1 of 2 at T2"

@@ -76,7 +76,8 @@ def test_a_study_lies_exactly_over_its_scan(name: str, tmp_path: Path) -> None:
     assert value_at(fx, mm) == store.setting.fx[5, 7]
     for k in range(3):
         assert value_at(samples, [k, *mm]) == store.read(k)[5, 7]
-    eta, worst, spread = maps
+    mean, eta, worst, spread = maps
+    assert value_at(mean, mm) == store.mean()[5, 7]
     assert value_at(eta, mm) == store.setting.eta[5, 7]  # type: ignore[index]
     assert value_at(spread, mm) == store.spread()[5, 7]
     assert value_at(worst, mm) == store.worst()[5 + HALO, 7 + HALO]
@@ -91,6 +92,7 @@ def test_all_layers_have_units_window_and_a_name_without_identity(store: Store) 
     assert names == [
         "x region",
         "f(x) cnn10",
+        "mean [HU]",
         "lesion map η",
         "worst feed-back error [HU]",
         "spread [HU]",
@@ -104,7 +106,7 @@ def test_all_layers_have_units_window_and_a_name_without_identity(store: Store) 
 
 
 def test_a_blind_spot_shines_and_what_was_not_evaluated_is_clear(store: Store) -> None:
-    eta = shown(study_layers(store)[2])
+    eta = shown(study_layers(store)[3])
     blind, seen = eta.colormap.map(np.array([0.0, 1.0], dtype=np.float32))
     assert blind[:3].sum() > 2 > 0.8 > seen[:3].sum() > 0.4, "seen is dark, but not the black of the canvas"
     assert eta.colormap.map(np.array([np.nan]))[0, 3] == 0

@@ -29,12 +29,20 @@ def test_every_command_can_be_imported(manifest: PluginManifest) -> None:
 def test_widgets_and_samples_have_the_names_of_the_docs(manifest: PluginManifest) -> None:
     widgets = {widget.display_name for widget in manifest.contributions.widgets or []}
     samples = {sample.key for sample in manifest.contributions.sample_data or []}
-    assert widgets == {"Denoise", "Invariances"}
+    assert widgets == {"CT Invariances"}
     assert samples == {"quarter_dose", "full_dose"}
 
 
 def test_nothing_heavy_is_imported_before_a_run() -> None:
-    parts = ("reader", "writer", "sample_data", "widgets.denoise", "widgets.invariances")
+    parts = (
+        "reader",
+        "writer",
+        "sample_data",
+        "dock",
+        "sections.sampling",
+        "sections.denoising",
+        "session.invariances",
+    )
     code = "".join(f"import napari_ctinv.{part}\n" for part in parts)
     code += "import sys; print(*(m for m in ('torch', 'monai', 'itk', 'nibabel') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

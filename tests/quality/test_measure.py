@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
-from ctinv.quality import AIR_HU, Scale, body_rmse, fidelity, find_places, measure
+from ctinv.quality.fidelity import AIR_HU, Scale, body_rmse, fidelity
+from ctinv.quality.measure import find_places, measure
 
 SPACING = 0.7
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from sampler_corruption import damage
 
-from ctinv.cli.network import find_denoiser
 from ctinv.denoiser import Denoiser, load_denoiser
 from ctinv.errors import StoreError
 from ctinv.io.dicom import read_series
@@ -20,6 +19,7 @@ from ctinv.resources import ct_folder
 from ctinv.sampler import InvarianceSampler, Store
 from ctinv.sampler.journal import Journal
 from ctinv.sampler.manifest import JOURNAL, ROOT, read_root, write_root
+from ctinv.sampler.network import find_denoiser
 from ctinv.sampler.repair import repair
 from ctinv.sampler.run import sample_into
 from ctinv.volume import Box

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from ctinv.quality import Scale
+from ctinv.quality.fidelity import Scale
 from ctinv.training.data import Pair
 from ctinv.training.evaluate import compare, spread_slices
 

@@ -1,5 +1,5 @@
 """The shell: ``ctinv demo | info | trust | simulate | denoise | sample | certify | verify | repair | dimension | analyse |
-find-blind | compare | population | report | layers | train | bench | validate | view``.
+find-blind | compare | population | report | export | layers | train | bench | validate | view``.
 
 Every command takes ``--json`` and then prints exactly one JSON object on standard output, whatever happens:
 the result, or an object with ``"error"``. Progress goes to standard error. Exit codes: 0 success, 1 an error
@@ -27,6 +27,7 @@ _GROUPS = (
     "compare",
     "population",
     "report",
+    "export",
     "layers",
     "train",
     "bench",

@@ -41,14 +41,13 @@ def analyse(
     from ctinv.analysis.registry import ANALYSES
     from ctinv.analysis.registry import analyse as run
     from ctinv.analysis.subject import Subject
-    from ctinv.cli.network import find_denoiser
-    from ctinv.denoiser import pick_device
     from ctinv.sampler import Store
+    from ctinv.sampler.network import find_denoiser
 
     wanted = _wanted(analyses)
     store = Store.open(study)
     hashes = store.provenance.weights_sha256
-    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust).to(pick_device(device))
+    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust, device=device)
     findings: dict[str, Finding] = {}
     left_out: dict[str, str] = {}
     with reporting() as progress:

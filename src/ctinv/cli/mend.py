@@ -55,13 +55,11 @@ def repair(
     as_json: AsJson = False,
 ) -> Outcome:
     """Draw exactly the damaged samples of a study again, from the study and its denoiser; no scan is needed."""
-    from ctinv.cli.network import find_denoiser
-    from ctinv.denoiser import pick_device
+    from ctinv.sampler.network import find_denoiser
     from ctinv.sampler.repair import repair as mend
 
     def find(hashes: Mapping[str, str]) -> Denoiser:
-        found = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust)
-        return found.to(pick_device(device))
+        return find_denoiser(hashes, denoiser, network=network, card=card, trust=trust, device=device)
 
     with reporting() as progress:
         progress("reading every file of the study", math.nan)

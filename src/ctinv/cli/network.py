@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctinv.errors import ModelError
-
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
 
@@ -50,38 +48,6 @@ def load_all(sources: list[str]) -> dict[str, Denoiser]:
         denoiser = load(source, network=None, card=None, trust=None)
         names = (denoiser.name, *(f"{denoiser.name} #{number}" for number in range(2, len(sources) + 1)))
         found[next(name for name in names if name not in found)] = denoiser
-    return found
-
-
-def find_denoiser(
-    weights_sha256: Mapping[str, str],
-    source: str | None,
-    *,
-    network: str | None = None,
-    card: Path | None = None,
-    trust: str | None = None,
-) -> Denoiser:
-    """The denoiser whose weights have these hashes, a shipped one unless a source is given.
-
-    Raises:
-        ModelError: No denoiser has them.
-    """
-    from ctinv.models.shipped import find_by_hash
-
-    if not weights_sha256:
-        raise ModelError(
-            "the study names no weights, so its denoiser cannot be found; name it with --denoiser."
-        )
-    if source is None:
-        found = load(find_by_hash(next(iter(weights_sha256.values()))), network=None, card=None, trust=None)
-    else:
-        found = load(source, network=network, card=card, trust=trust)
-    if sorted(found.weights_sha256.values()) != sorted(weights_sha256.values()):
-        same_file = set(found.weights_sha256.values()) & set(weights_sha256.values())
-        what = "convention of {} is not that" if same_file else "weights of {} are not those"
-        raise ModelError(
-            f"the {what.format(found.name)} the study was made with; name another network or its card."
-        )
     return found
 
 

@@ -13,12 +13,9 @@ from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, StudyDenoi
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import Report as Progress
 from ctinv.cli.progress import reporting
-from ctinv.errors import CtinvError, InputError
+from ctinv.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ctinv.denoiser import Denoiser
     from ctinv.report.build import Report
 
 _NONE = "none"
@@ -63,6 +60,8 @@ def report(
     as_json: AsJson = False,
 ) -> Outcome:
     """Write a report on a study: what was asked, what holds, eight figures, limits and provenance, in one HTML file."""
+    from ctinv.report.study import report_on, write_report
+
     if (study is None) == (replay is None):
         raise InputError(
             "expected a study, or a record with --replay, one of the two; write for example study.zarr."
@@ -75,11 +74,12 @@ def report(
     names = _names(analyses)
     printer = _printer() if pdf else None
     with reporting() as progress:
-        made = _build(
-            study, denoiser, {"network": network, "card": card, "trust": trust}, device, progress,
+        options = {"network": network, "card": card, "trust": trust}
+        made = report_on(
+            study, denoiser=denoiser, options=options, device=device, progress=progress,
             analyses=names, layers=layers, seed=seed,
         )  # fmt: skip
-        files = _write(made, page, printer=printer, progress=progress)
+        files = write_report(made, page, printer=printer, progress=progress)
     return _outcome(made, files)
 
 
@@ -103,57 +103,6 @@ def _printer() -> str:
     from ctinv.report.pdf import find_browser
 
     return find_browser()
-
-
-def _build(
-    study: Path,
-    denoiser: str | None,
-    options: Mapping[str, Any],
-    device: str,
-    progress: Progress,
-    **wishes: Any,
-) -> Report:
-    from ctinv.denoiser import pick_device
-    from ctinv.report.build import build
-    from ctinv.sampler import Store
-
-    store = Store.open(study)
-    where = pick_device(device)
-    progress("loading the denoiser", math.nan)
-    found, absent = _denoiser(store.provenance.weights_sha256, denoiser, options)
-    if found is not None:
-        found = found.to(where)
-    return build(store, denoiser=found, absent=absent, progress=progress, **wishes)
-
-
-def _denoiser(
-    weights: Mapping[str, str], source: str | None, options: Mapping[str, Any]
-) -> tuple[Denoiser | None, str]:
-    """The study's denoiser; one that is not a shipped one and was not named is missing, which the report says."""
-    from ctinv.cli.network import find_denoiser
-
-    try:
-        return find_denoiser(weights, source, **options), ""
-    except CtinvError as error:
-        if source is not None:
-            raise
-        return None, f"the denoiser was not at hand: {error}"
-
-
-def _write(made: Report, page: Path, *, printer: str | None, progress: Progress) -> dict[str, str]:
-    """The page, its record and the PDF, each whole."""
-    from ctinv.atomic import write_atomic
-
-    files = {"html": page.name, "record": page.with_suffix(".json").name}
-    write_atomic(page, made.html, parents=True)
-    write_atomic(page.with_suffix(".json"), made.record.write())
-    if printer is not None:
-        from ctinv.report.pdf import write_pdf
-
-        progress("printing the PDF", math.nan)
-        write_pdf(page, page.with_suffix(".pdf"), browser=printer)
-        files["pdf"] = page.with_suffix(".pdf").name
-    return files
 
 
 def _outcome(made: Report, files: dict[str, str]) -> Outcome:

@@ -163,18 +163,17 @@ def certify(
     as_json: AsJson = False,
 ) -> Outcome:
     """Check a study, trusting only its images: feed every sample back through the denoiser again."""
-    from ctinv.cli.network import find_denoiser
-    from ctinv.denoiser import pick_device
     from ctinv.sampler import Store
     from ctinv.sampler.certify import recertify
     from ctinv.sampler.maps import rms
+    from ctinv.sampler.network import find_denoiser
     from ctinv.sampler.samples import summarise
 
     store = Store.open(study)
     if not store.rows:
         raise StoreError(f"{study.name} holds no finished sample yet, so there is nothing to certify.")
     hashes = store.provenance.weights_sha256
-    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust).to(pick_device(device))
+    chosen = find_denoiser(hashes, denoiser, network=network, card=card, trust=trust, device=device)
     with reporting() as progress:
         progress(f"feeding {len(store.rows)} samples back", math.nan)
         certificates, agree = recertify(store, chosen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ctinv.errors import SeriesError
+from ctinv.errors import ChoiceError, SeriesError
 from ctinv.io._files import bare
 from ctinv.io._geometry import median_step
 from ctinv.io._headers import Header, Scan
@@ -91,7 +91,12 @@ def _start(group: Group, clock: int) -> Moment | None:
 
 
 def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
-    """The one group that was asked for."""
+    """The one group that was asked for.
+
+    Raises:
+        ChoiceError: There are several.
+        SeriesError: There is none that can be used.
+    """
     if not groups:
         _refuse_nothing(scan)
     _refuse_damaged(scan)
@@ -116,7 +121,7 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
         return chosen[0]
     listed = [shown[group.number] for group in chosen]
     if len({group.uid for group in chosen}) > 1:
-        raise SeriesError(
+        raise ChoiceError(
             _with_listing(
                 f"the folder holds {len(groups)} {scan.modality} series, ",
                 listed,
@@ -126,7 +131,7 @@ def choose(groups: list[Group], scan: Scan, uid: str | None) -> Group:
     for group in chosen:
         refuse_problems(group.headers)
     start = f"one series mixes slices that differ in {_difference(chosen)[:50]}: "
-    raise SeriesError(_with_listing(start, listed, "; choose one by its number."))
+    raise ChoiceError(_with_listing(start, listed, "; choose one by its number."))
 
 
 def _with_listing(start: str, listed: Iterable[str], end: str) -> str:

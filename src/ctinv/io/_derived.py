@@ -22,9 +22,15 @@ from ctinv.io._headers import Header, scan_folder
 from ctinv.io.identity import HANDED_OVER, tags_of
 from ctinv.names import bare
 from ctinv.statement import WHAT, statement
+from ctinv.volume import hash_series
 
 _SAME_PLANE_MM = 0.01
 _LONGEST_TEXT = 1024
+
+
+def source_of(template: str | Path | Source | None) -> Source | None:
+    """The scan that a file belongs to, read once where many series are put beside it."""
+    return template if template is None or isinstance(template, Source) else Source.of(Path(template))
 
 
 def add_statement(ds: Dataset, derived: Mapping[str, object]) -> None:
@@ -59,10 +65,11 @@ def add_removed_identity(ds: Dataset) -> None:
 
 @dataclass(frozen=True, repr=False)
 class Source:
-    """The scan beside which a series is put: its identity and the places of its slices."""
+    """The scan beside which a series is put: its identity, the hash of its series and the places of its slices."""
 
     identity: Dataset
     sop_class: str
+    series: str
     headers: tuple[Header, ...]
 
     @classmethod
@@ -82,7 +89,9 @@ class Source:
             headers = scan_folder(template.parent, "CT").headers
         except SeriesError:  # the series lies beside its source all the same, only without naming its images
             headers = []
-        return cls(source, sop_class, tuple(one for one in headers if one.series_uid == series))
+        return cls(
+            source, sop_class, hash_series(series), tuple(one for one in headers if one.series_uid == series)
+        )
 
     def hand_over(self, ds: Dataset) -> None:
         """Put patient, study and frame of reference in, on the caller's explicit wish."""

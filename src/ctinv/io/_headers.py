@@ -6,7 +6,7 @@ Only allow-listed tags are read. What could tell two patients or studies apart i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,15 +104,19 @@ class Scan:
     strays: dict[str, Path] = field(default_factory=dict)
 
 
-def scan_folder(root: Path, modality: str | None = None) -> Scan:
+Progress = Callable[[str, float], None]
+
+
+def scan_folder(root: Path, modality: str | None = None, progress: Progress | None = None) -> Scan:
     """Read the header of every regular file below a folder.
 
     Args:
         root: The folder.
         modality: What is looked for; by default CT, and where there is none the one other modality that the files state.
+        progress: Called with a phrase and the share that is done.
     """
     files, dead = files_and_dead_links(root)
-    result = scan_files(files, modality)
+    result = scan_files(files, modality, progress)
     kinds = {header.path.suffix.lower() for header in result.headers}
     for link in dead:
         if link.suffix.lower() in kinds:
@@ -124,18 +128,20 @@ def scan_folder(root: Path, modality: str | None = None) -> Scan:
     return result
 
 
-def scan_files(paths: Sequence[Path], modality: str | None = None) -> Scan:
+def scan_files(paths: Sequence[Path], modality: str | None = None, progress: Progress | None = None) -> Scan:
     """The same for files."""
-    result = _scan(paths, modality or "CT")
+    result = _scan(paths, modality or "CT", progress)
     others = [name for name in CLASSES if result.skipped[f"{name} images"]]
     if modality is None and not result.headers and not result.damaged and len(others) == 1:
-        return _scan(paths, others[0])
+        return _scan(paths, others[0], progress)
     return result
 
 
-def _scan(paths: Sequence[Path], modality: str) -> Scan:
+def _scan(paths: Sequence[Path], modality: str, progress: Progress | None) -> Scan:
     result = Scan(modality)
-    for path in paths:
+    for done, path in enumerate(paths):
+        if progress is not None:
+            progress("reading headers", done / len(paths))
         scan_file(path, result)
     _leave_out_pages(result)
     return result

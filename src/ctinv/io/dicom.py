@@ -24,7 +24,7 @@ from ctinv.io import _pixels, check_budget, voxel_uid
 from ctinv.io._choose import Group, choose, group_slices, minutes_of, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
-from ctinv.io._headers import Header, Scan, scan_files, scan_folder
+from ctinv.io._headers import Header, Progress, Scan, scan_files, scan_folder
 from ctinv.io._quiet import quiet
 from ctinv.volume import Acquisition, Volume, check_modality, series_uid
 
@@ -73,6 +73,7 @@ def read_series(
     modality: str | None = None,
     memory_budget: int | None = None,
     resample: bool = False,
+    progress: Progress | None = None,
 ) -> Volume:
     """Read one series.
 
@@ -84,11 +85,13 @@ def read_series(
         memory_budget: Bytes the volume may take, with its working copy; 60 % of the free memory by default.
         resample: Put a series with a tilted gantry on an orthogonal grid instead of refusing it; recorded in
             the notes.
+        progress: Called with a phrase and the share that is done; what it raises ends the reading.
 
     Returns:
         The volume, hu (Z, Y, X) float32 with the rescale of each slice applied; padding values are kept.
 
     Raises:
+        ChoiceError: The folder holds several series and none was named.
         SeriesError: The files are no single, complete, regular series; the sentence says why.
     """
     if modality is not None:
@@ -99,10 +102,10 @@ def read_series(
             file = scan_files([root], modality)
             uid, modality = uid or _uid_of_file(root, file), file.modality
             root = root.parent
-        scan = scan_folder(root, modality)
+        scan = scan_folder(root, modality, progress)
         group = choose(group_slices(scan), scan, uid)
         siblings = sum(h.series_uid == group.uid for h in scan.headers) != len(group.headers)
-        return _read(group, scan, siblings, memory_budget, resample)
+        return _read(group, scan, siblings, memory_budget, resample, progress)
 
 
 def list_series(folder: str | Path, *, modality: str | None = None) -> list[SeriesInfo]:
@@ -118,13 +121,20 @@ def list_series(folder: str | Path, *, modality: str | None = None) -> list[Seri
     """
     if modality is not None:
         check_modality(modality)
-    root = Path(folder)
     with quiet():
-        scan = scan_folder(root.parent if root.is_file() else root, modality)
-        groups = group_slices(scan)
-        return [
-            _info(group, scan, minutes) for group, minutes in zip(groups, minutes_of(groups), strict=True)
-        ]
+        return [info for _, info in listed(Path(folder), modality)]
+
+
+def listed(
+    root: Path, modality: str | None, progress: Progress | None = None
+) -> list[tuple[Group, SeriesInfo]]:
+    """The groups of slices in a folder, each with what is known of it."""
+    scan = scan_folder(root.parent if root.is_file() else root, modality, progress)
+    groups = group_slices(scan)
+    return [
+        (group, _info(group, scan, minutes))
+        for group, minutes in zip(groups, minutes_of(groups), strict=True)
+    ]
 
 
 def _uid_of_file(path: Path, scan: Scan) -> str:
@@ -164,7 +174,14 @@ def _info(group: Group, scan: Scan, minutes: float | None) -> SeriesInfo:
     )
 
 
-def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample: bool) -> Volume:
+def _read(
+    group: Group,
+    scan: Scan,
+    siblings: bool,
+    budget: int | None,
+    resample: bool,
+    progress: Progress | None,
+) -> Volume:
     refuse_problems(group.headers)
     _pixels.check_claims(group.headers)
     claims = {header.path: header.rows * header.columns * header.frames for header in group.headers}
@@ -175,7 +192,7 @@ def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample
             f"the gantry was tilted by {ordered.tilt_deg:.1f} degrees, so the slices are sheared; read it "
             "with resample=True to put it on an orthogonal grid."
         )
-    hu, padded = _voxels(ordered)
+    hu, padded = _voxels(ordered, progress)
     volume = Volume(
         hu=hu,
         affine=ordered.affine,
@@ -192,11 +209,13 @@ def _read(group: Group, scan: Scan, siblings: bool, budget: int | None, resample
     return volume
 
 
-def _voxels(ordered: Stack) -> tuple[Any, int]:
+def _voxels(ordered: Stack, progress: Progress | None) -> tuple[Any, int]:
     first = ordered.headers[0]
     hu = np.empty((len(ordered.headers), first.rows, first.columns), dtype=np.float32)
     padded = 0
-    for index, stored in _pixels.slices(ordered.headers):
+    for done, (index, stored) in enumerate(_pixels.slices(ordered.headers)):
+        if progress is not None:
+            progress("reading slices", done / len(hu))
         header = ordered.headers[index]
         _pixels.stored_to_hu(stored, header, hu[index])
         if header.padding is not None:

@@ -159,7 +159,7 @@ _WRITTEN = """
 SOPClassUID SOPInstanceUID Modality ImageType PatientName PatientID PatientBirthDate PatientSex PatientIdentityRemoved
 DeidentificationMethod DeidentificationMethodCodeSequence LongitudinalTemporalInformationModified StudyDate StudyTime
 StudyID AccessionNumber ReferringPhysicianName StudyInstanceUID FrameOfReferenceUID PositionReferenceIndicator
-PatientPosition SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber SeriesDescription
+PatientPosition Laterality SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber SeriesDescription
 DerivationDescription ImageComments ContentQualification Manufacturer ManufacturerModelName SoftwareVersions
 ContributingEquipmentSequence BurnedInAnnotation SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated
 BitsStored HighBit PixelRepresentation PixelSpacing SpacingBetweenSlices ImageOrientationPatient ImagePositionPatient
@@ -217,6 +217,37 @@ def check_written(dataset: Dataset, *, handed_over: bool) -> None:
     for element in dataset:
         own = element.tag.group == PRIVATE_GROUP and int(element.tag) in _PRIVATE_TAGS
         if element.keyword not in allowed and not own:
+            raise InputError(
+                f"{element.tag} is on no list of attributes to write; add it to ctinv.io.identity."
+            )
+
+
+_MAP = """
+SpecificCharacterSet CodingSchemeIdentificationSequence CodingSchemeDesignator CodingSchemeName CodingSchemeVersion
+CodingSchemeResponsibleOrganization ContentDate ContentTime DeviceSerialNumber PixelPresentation
+DimensionOrganizationSequence DimensionOrganizationUID DimensionOrganizationType DimensionIndexSequence DimensionIndexPointer
+FunctionalGroupPointer DimensionDescriptionLabel DimensionIndexValues NumberOfFrames RecognizableVisualFeatures
+LossyImageCompression AcquisitionContextSequence ContentLabel ContentDescription ContentCreatorName PresentationLUTShape
+SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PlaneOrientationSequence PixelMeasuresSequence
+PlanePositionSequence FrameVOILUTSequence VOILUTFunction PixelValueTransformationSequence FrameType
+ParametricMapFrameTypeSequence
+RealWorldValueMappingSequence LUTExplanation LUTLabel MeasurementUnitsCodeSequence QuantityDefinitionSequence
+DoubleFloatRealWorldValueFirstValueMapped DoubleFloatRealWorldValueLastValueMapped RealWorldValueIntercept
+RealWorldValueSlope ValueType ConceptNameCodeSequence ConceptCodeSequence CodeValue CodingSchemeDesignator CodeMeaning
+DerivationImageSequence DerivationCodeSequence SourceImageSequence PurposeOfReferenceCodeSequence
+ReferencedSOPClassUID ReferencedSOPInstanceUID ReferencedFrameNumber ReferencedSeriesSequence
+ReferencedInstanceSequence FrameContentSequence FloatPixelPaddingValue FloatPixelPaddingRangeLimit FloatPixelData
+ContributionDescription
+"""
+WRITTEN_IN_MAP = WRITTEN | frozenset(_MAP.split())
+"""Attributes of a written parametric map, at any depth."""
+
+
+def check_map(dataset: Dataset, *, handed_over: bool) -> None:
+    """Raise InputError if a parametric map to be written holds, at any depth, an attribute that is not on the list."""
+    allowed = WRITTEN_IN_MAP | set(HANDED_OVER if handed_over else ())
+    for element in dataset.iterall():
+        if element.keyword not in allowed:
             raise InputError(
                 f"{element.tag} is on no list of attributes to write; add it to ctinv.io.identity."
             )

@@ -6,14 +6,14 @@ a header says 0, mends what it finds odd without a word and unpacks whatever a p
 
 from __future__ import annotations
 
-import os
+import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.atomic import flush
+from ctinv.atomic import replacing
 from ctinv.errors import SeriesError
 from ctinv.io._files import bare
 from ctinv.io._quiet import quiet
@@ -23,6 +23,7 @@ from ctinv.statement import USE, statement
 from ctinv.volume import Volume
 
 _MAX_START = 16 * 2**20
+_LONGEST_AXIS = 32767
 _TO_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _GZIP = b"\x1f\x8b"
@@ -69,7 +70,23 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
         path: Must end in ``.nii`` or ``.nii.gz``.
 
     Raises:
-        SeriesError: The name has another ending or the disk refuses.
+        SeriesError: The name has another ending.
+        ResourceError: The disk refuses.
+    """
+    return write_nifti_array(volume.hu, volume.affine, path)
+
+
+def write_nifti_array(values: NDArray[np.float32], affine: NDArray[np.float64], path: str | Path) -> Path:
+    """Write an image or a stack of images as `write_nifti` does.
+
+    Args:
+        values: (Z, Y, X) or (n, Z, Y, X); the n images are the fourth dimension of the file.
+        affine: (4, 4), index (z, y, x, 1) to mm (LPS).
+        path: Must end in ``.nii`` or ``.nii.gz``.
+
+    Raises:
+        SeriesError: The name has another ending, or an axis is longer than the 32767 that NIfTI-1 counts to.
+        ResourceError: The disk refuses.
     """
     import nibabel as nib
 
@@ -77,30 +94,28 @@ def write_nifti(volume: Volume, path: str | Path) -> Path:
     ending = next((e for e in (".nii.gz", ".nii") if path.name.lower().endswith(e)), None)
     if ending is None:
         raise SeriesError(f"a NIfTI file must be named .nii or .nii.gz, got {bare(path)!r}.")
-    affine = _LPS @ volume.affine[:, [2, 1, 0, 3]]
-    partial = path.with_name(f".{path.name}.partial-{os.getpid()}{ending}")
-    try:
-        with quiet():
-            image = nib.Nifti1Image(volume.hu.transpose(2, 1, 0), affine)
-            image.header.set_xyzt_units("mm")
-            image.header["descrip"] = statement().encode()
-            image.header.extensions.append(
-                nib.nifti1.Nifti1Extension("comment", f"{statement()}. {USE}".encode())
-            )
-            image.set_sform(affine, code=1)
-            image.set_qform(affine, code=1)
-            nib.save(image, partial)
-        with partial.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        flush(path.parent)
-    except OSError as error:
+    if max(values.shape) > _LONGEST_AXIS:
         raise SeriesError(
-            f"{bare(path)} could not be written ({error.strerror or 'input/output error'}); check space and "
-            "rights."
-        ) from None
-    finally:
-        partial.unlink(missing_ok=True)
+            f"NIfTI holds at most {_LONGEST_AXIS} images or voxels along an axis; export fewer."
+        )
+    ras = _LPS @ affine[:, [2, 1, 0, 3]]
+    with quiet():
+        image = nib.Nifti1Image(values.transpose((3, 2, 1, 0) if values.ndim == 4 else (2, 1, 0)), ras)
+        image.header.set_xyzt_units("mm")
+        image.header["descrip"] = statement().encode()
+        image.header.extensions.append(
+            nib.nifti1.Nifti1Extension("comment", f"{statement()}. {USE}".encode())
+        )
+        image.set_sform(ras, code=1)
+        image.set_qform(ras, code=1)
+        with replacing(path, size=values.nbytes) as part, part.open("wb") as stream:
+            if ending == ".nii":
+                image.to_stream(stream)
+            else:  # neither name nor time in the packing: equal images make equal files
+                with gzip.GzipFile(
+                    filename="", mode="wb", fileobj=stream, compresslevel=1, mtime=0
+                ) as packed:
+                    image.to_stream(packed)
     return path
 
 

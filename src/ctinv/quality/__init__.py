@@ -1,12 +1,6 @@
-"""Image quality of a denoised CT beside its full-dose image: pixels, noise texture, edges; pure functions with units.
+"""Image quality of a CT: pixels, noise texture, edges, regions of interest; pure functions with units.
 
-``fidelity`` compares pixel by pixel, ``noise`` measures the noise power spectrum of homogeneous squares, ``edges``
-the rise of real edges, and ``measure`` does all three for several images of one patient at the same places.
+`fidelity` compares pixel by pixel, `noise` measures the noise power spectrum of homogeneous squares, `edges` the rise of
+real edges, `measure` does all three for several images of one patient at the same places, and `roi` reads what is drawn.
+Import from the submodules: `roi` and `squares` need NumPy alone.
 """
-
-from __future__ import annotations
-
-from ctinv.quality.fidelity import AIR_HU, HOUNSFIELD, Scale, body_rmse, fidelity
-from ctinv.quality.measure import Places, find_places, measure
-
-__all__ = ["AIR_HU", "HOUNSFIELD", "Places", "Scale", "body_rmse", "fidelity", "find_places", "measure"]

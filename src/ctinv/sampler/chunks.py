@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ctinv.errors import StoreError
 from ctinv.sampler import layout
 from ctinv.sampler.planes import Planes
+from ctinv.sampler.stack import BlockCache, ImageStack
 
 
 class ImageArray:
@@ -169,22 +170,18 @@ class ImageArray:
         for file in self.tiles(k):
             (self._path.parent / file).unlink(missing_ok=True)
 
-    def lazy(self, rows: Sequence[int]) -> Any:
-        """Dask array (len(rows), 1, H, W) float32 HU.
+    def lazy(self, rows: Sequence[int]) -> ImageStack:
+        """(len(rows), 1, H, W) float32 HU of these rows, read where they are shown."""
+        last = max(rows, default=0) // layout.CHUNK_ROWS
+        blocks = BlockCache(lambda number: self.block(number * layout.CHUNK_ROWS), last)
+        height, width = self.shape[2:]
+        places = [divmod(row, layout.CHUNK_ROWS) for row in rows]
 
-        Raises:
-            StoreError: dask is not installed.
-        """
-        try:
-            import dask.array
-        except ImportError:
-            raise StoreError("showing a study needs dask; install napari-ctinv[napari].") from None
-        stored = dask.array.from_array(
-            self, chunks=self.chunks, name=False, meta=np.empty((0,) * 4, self.dtype)
-        )
-        whole = len(rows) == 0 or (rows[0] == 0 and rows[-1] == len(rows) - 1)
-        chosen = stored[: len(rows)] if whole else stored[list(rows)]
-        return chosen.map_blocks(self.to_hu, dtype=np.float32)
+        def image(index: int) -> NDArray[np.float32]:
+            block, place = places[index]
+            return self.to_hu(blocks.get(block)[place])
+
+        return ImageStack(len(places), (height, width), image)
 
 
 def checksum_of(tile: NDArray[Any]) -> str:

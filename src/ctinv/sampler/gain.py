@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ctinv.fibre.cache import factor_key, kept_bytes, read_factor, write_factor
-from ctinv.fibre.covariance import Covariance, DenseNoise
+from ctinv.fibre.covariance import Covariance, DenseNoise, SurroundedNoise
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.iterative import IterativeGain, TorusNoise
 from ctinv.fibre.jacobian import SparseJacobian
@@ -57,6 +57,12 @@ class GainRequest:
             clock.stage("cache")
             write_factor(key, factor)
         return factor
+
+    def noise(self, clock: Clock, progress: Progress | None) -> SurroundedNoise:
+        """The noise given the surroundings alone; of a large region it is known without J."""
+        if is_small(self.region):
+            return self.build(clock, progress).noise
+        return TorusNoise.given(self.covariance, self.region.box, self.residual, self.region.context.device)
 
     def _anew(self, clock: Clock, progress: Progress | None) -> Factor | IterativeGain:
         region, covariance, device = self.region, self.covariance, self.region.context.device

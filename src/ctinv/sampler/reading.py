@@ -26,6 +26,7 @@ from ctinv.sampler.samples import check_pixel, summarise
 from ctinv.sampler.stored_setting import read_setting
 
 if TYPE_CHECKING:
+    from ctinv.sampler.stack import ImageStack
     from ctinv.sampler.verify import Fault
 
 _TRIES = 3
@@ -49,12 +50,14 @@ class StoreReader:
         self._damaged: set[int] = set()
         self._maps: RunningMaps | None = None
         self._maps_rows: set[int] = set()
+        self._sorted: dict[int, Record] | None = None
         self.refresh()
 
     def _load(self) -> None:
         self._planes = Planes.open(self.path, write=self._write)
         self._meta = self._planes.meta
         self._journal = Journal(self.path / JOURNAL)
+        self._sorted = None
         with guard.well_formed(self.path.name):
             self.n = int(self._meta["n"])
             self.provenance = Provenance.from_json(self._meta["provenance"])
@@ -64,8 +67,10 @@ class StoreReader:
 
     @property
     def _committed(self) -> dict[int, Record]:
-        records = self._journal.records
-        return {k: records[k] for k in sorted(records) if k < self.n and k not in self._damaged}
+        if self._sorted is None or self._write:  # what is only read changes when it is loaded anew
+            records = self._journal.records
+            self._sorted = {k: records[k] for k in sorted(records) if k < self.n and k not in self._damaged}
+        return self._sorted
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -176,14 +181,23 @@ class StoreReader:
 
         return find_faults(self.path)
 
-    def lazy(self) -> Any:
-        """Dask array (n, 1, h, w) float32 HU of the committed samples, loaded chunk by chunk when shown."""
+    def lazy(self) -> ImageStack:
+        """(n, 1, h, w) float32 HU of the committed samples, read where they are shown."""
         return self.x_tilde.lazy(self.rows)
+
+    def lazy_error(self) -> ImageStack:
+        """(n, 1, H', W') float32 HU of their feed-back errors f(x̃) − f(x), read where they are shown."""
+        return self.feedback_error.lazy(self.rows)
 
     def probe(self, y: int, x: int) -> NDArray[np.float32]:
         """(n,) HU, every committed sample at row y, column x of the region; reads only the chunks needed."""
         check_pixel(y, x, self.setting.region)
         return self.x_tilde.to_hu(self.x_tilde[:, 0, y, x][list(self.rows)])
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether the maps over exactly these samples are stored, so that they need not be computed."""
+        return bool(self._meta["maps"] == self._digest())
 
     def mean(self) -> NDArray[np.float32]:
         """(h, w) mean of the committed samples in HU."""
@@ -213,7 +227,7 @@ class StoreReader:
 
     def _current_maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """The maps of exactly the committed rows: stored, kept while writing, or computed block by block."""
-        if self._meta["maps"] == self._digest():
+        if self.has_maps:
             with contextlib.suppress(
                 StoreError
             ):  # damaged, or another run's by now: computed from the samples

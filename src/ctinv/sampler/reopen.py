@@ -42,25 +42,30 @@ def reopen(
     Raises:
         StoreError: The study does not fit the denoiser, or was made before studies kept C.
     """
-    setting = study.setting
-    known = known_noise(setting)
-    region, rule = region_of(study, denoiser), rule_of(study)
-    covariance = Covariance(known.area, known.sigma, known.spectrum, known.white)
-    noise_rms = setting.scalars["noise_rms"]
-    request = GainRequest(
-        region,
-        covariance,
-        known.residual,
-        study.provenance.tolerance * noise_rms,
-        memory_budget=memory_budget,
-        cache=cache,
-    )
+    request = gain_request(study, denoiser, memory_budget=memory_budget, cache=cache)
+    setting, region = study.setting, request.region
     clock = Clock(progress)
     factor = request.build(clock, progress)
     clock.stage("")
     clean = torch.from_numpy(setting.fx)[None, None].to(region.context.device)
-    corrector = Corrector(region, factor, factor.noise, clean, rule, noise_rms, setting.quantum)
-    return corrector, covariance
+    noise_rms = setting.scalars["noise_rms"]
+    corrector = Corrector(region, factor, factor.noise, clean, rule_of(study), noise_rms, setting.quantum)
+    return corrector, request.covariance
+
+
+def gain_request(
+    study: Store | Samples, denoiser: Denoiser, *, memory_budget: int | None = None, cache: bool = True
+) -> GainRequest:
+    """What decides the gain of a study; arguments and errors as for `reopen`."""
+    known = known_noise(study.setting)
+    return GainRequest(
+        region_of(study, denoiser),
+        Covariance(known.area, known.sigma, known.spectrum, known.white),
+        known.residual,
+        study.provenance.tolerance * study.setting.scalars["noise_rms"],
+        memory_budget=memory_budget,
+        cache=cache,
+    )
 
 
 def known_noise(setting: Setting) -> NoiseModel:

@@ -11,17 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from ctinv.errors import StoreError
-from ctinv.fibre.correct import Corrector
 from ctinv.fibre.rows import RowSeeds
-from ctinv.generators.contract import Scene
 from ctinv.generators.find import GENERATORS
 from ctinv.generators.kinds import Domain
 from ctinv.sampler.batch import BLOCK, Batch
 from ctinv.sampler.drawing import Drawer, join, ordered, select
 from ctinv.sampler.prepare import Prepared
+from ctinv.sampler.raw import scene_of
 from ctinv.sampler.reopen import reopen
 from ctinv.sampler.sampler import METHOD_VERSION, versions
 from ctinv.sampler.shared import Find, make_shared_again
@@ -120,7 +117,7 @@ class Redrawer:
                 "version."
             )
         corrector, covariance = reopen(store, find(provenance.weights_sha256), progress=progress)
-        generator = GENERATORS[provenance.generator](_scene(store, corrector))
+        generator = GENERATORS[provenance.generator](scene_of(store, corrector.region, corrector.noise))
         domain: Domain = "target" if provenance.domain == "target" else "input"
         prepared = Prepared(store.setting, corrector, covariance, generator, provenance.noise, domain, {})
         return cls(store, prepared, progress)
@@ -154,15 +151,3 @@ class Redrawer:
         if rows:
             parts.append(select(tries[0], rows))
         return ordered(join(parts))
-
-
-def _scene(store: Store, corrector: Corrector) -> Scene:
-    """What a training-free generator looks at; where the study holds nothing of the slice there is NaN."""
-    setting, region = store.setting, corrector.region
-    device = region.context.device
-    height, width = store.provenance.volume_shape[1:]
-    scan = torch.full((len(setting.context), height, width), torch.nan, device=device)
-    scan[:, region.context_box.slices[0], region.context_box.slices[1]] = region.context[0]
-    clean = torch.full((height, width), torch.nan, device=device)
-    clean[region.box.slices] = corrector.clean[0, 0]
-    return Scene(region, corrector.noise, scan, clean, corrector.rule.sigma_out_hu)

@@ -223,10 +223,19 @@ class Samples:
         """(n, 1, h, w) HU, for a layer; a store gives an array that loads on demand instead."""
         return self.x_tilde
 
+    def lazy_error(self) -> NDArray[np.float32]:
+        """(n, 1, H', W') HU, f(x̃) − f(x), likewise."""
+        return self.feedback_error
+
     def probe(self, y: int, x: int) -> NDArray[np.float32]:
         """(n,) HU, every sample at row y and column x of the region."""
         check_pixel(y, x, self.setting.region)
         return self.x_tilde[:, 0, y, x].copy()
+
+    @property
+    def has_maps(self) -> bool:
+        """Always: they are computed from what is in memory."""
+        return True
 
     def mean(self) -> NDArray[np.float32]:
         """(h, w) mean of x̃ in HU."""

@@ -25,6 +25,8 @@ _PUBLIC = {
     "scan_variance": "low_dose",
     "simulate_low_dose": "low_dose",
     "slice_generator": "low_dose",
+    "contrast_phantom": "phantom",
+    "phantom_scan": "phantom",
     "water_phantom": "phantom",
     "add_rician_noise": "rician",
     "rician_mean": "rician",

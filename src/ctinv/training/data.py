@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ctinv.errors import InputError
 from ctinv.names import bare
-from ctinv.quality import AIR_HU
+from ctinv.quality.fidelity import AIR_HU
 from ctinv.training.digest import digest_of_facts
 
 Target = Literal["full", "independent"]

@@ -17,7 +17,7 @@ from ctinv.bundle import export_bundle
 from ctinv.denoiser import pick_device
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
-from ctinv.quality import HOUNSFIELD, Scale
+from ctinv.quality.fidelity import HOUNSFIELD, Scale
 from ctinv.training.checkpoint import begin_anew
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Pair
@@ -36,7 +36,7 @@ _logger = logging.getLogger(__name__)
 
 
 def train_denoiser(
-    config_path: Path,
+    config: Path | DenoiserConfig,
     *,
     data_folder: Path,
     out: Path,
@@ -52,12 +52,13 @@ def train_denoiser(
     checkpoint.
 
     Args:
-        config_path: TOML file with the fields of `DenoiserConfig`.
+        config: TOML file with the fields of `DenoiserConfig`, or the settings themselves.
         data_folder: Pairs, or full-dose scans; see `ctinv.training.sources`.
         out: Folder, made if needed.
         resume: Continue a checkpoint in ``out``; False begins anew.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        callback: Called after each step; True ends the run with a checkpoint, which a later call continues.
+        callback: Called after each step; True ends the run with a checkpoint, which a later call continues, measures
+            what there is and writes the bundle; `TrainingStopped` writes the checkpoint and passes through.
         progress: Called as ``progress(text, fraction)`` while scans are read and simulated before the first step, and while
             the result is measured.
 
@@ -69,9 +70,11 @@ def train_denoiser(
         InputError: Config, data or output folder cannot be used.
         ModelError: The checkpoint belongs to other settings, or the loss became NaN or infinite.
         ResourceError: The disk is full, or memory was not enough; what was finished is kept.
+        TrainingStopped: The callback raised it.
         StoreError: Another training writes into ``out``.
     """
-    config = DenoiserConfig.read(config_path)
+    if isinstance(config, Path):
+        config = DenoiserConfig.read(config)
     with held_folder(out), enough(config.batch, config.patch):
         train, validate_on, test = choose_pairs(data_folder, config, progress)
         run = DenoiserRun(config, train, validate_on, out, pick_device(device), callback)

@@ -22,7 +22,7 @@ from ctinv.training.checkpoint import all_finite, is_there, load_checkpoint, sav
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Augmentation, Pair, PairedPatches
 from ctinv.training.fit import Batch, Ema, FitResult, Losses, cosine, fit
-from ctinv.training.interrupts import Held
+from ctinv.training.interrupts import Held, wants_to_end
 from ctinv.training.log import RunLog
 from ctinv.training.objectives import Setting
 from ctinv.training.start import build
@@ -62,7 +62,7 @@ class DenoiserRun:
         train, pairs: Patients to learn from, and those to validate on.
         out: The output folder, held by this process.
         device: Where to train.
-        callback: Called after each step; True ends the run.
+        callback: Called after each step; True ends the run, `TrainingStopped` ends it at once.
     """
 
     def __init__(
@@ -189,11 +189,9 @@ class DenoiserRun:
             self.log.write(step, {**losses, "learning_rate": rate, **(figures or {})})
         waited = (step - self.best["step"]) / config.validate_every
         tired = bool(found) and 0 < config.patience <= waited
-        asked = self.callback is not None and self.callback(
-            TrainingEvent(
-                step, config.steps, losses, rate, figures, found.preview if found else None, dict(self.best)
-            )
-        )
+        preview = found.preview if found else None
+        event = TrainingEvent(step, config.steps, losses, rate, figures, preview, dict(self.best))
+        asked = wants_to_end(self.callback, event, lambda: self.save(step))
         signalled = self.held is not None and self.held.waiting
         if last or tired or asked or signalled or step % config.save_every == 0:
             self.save(step)
@@ -201,17 +199,17 @@ class DenoiserRun:
             self.held.deliver()
         return bool(tired or asked)
 
+    def batch(self, step: int) -> Batch:
+        """The loop's batch of one step, in the network's unit."""
+        config = self.config
+        return tuple(((side - config.mean) / config.std).to(self.device) for side in self.patches(step))
+
     def train(self, start: int) -> FitResult:
         """The loop, from so many complete steps on."""
         config = self.config
-
-        def batch(step: int) -> Batch:
-            sides = self.patches(step)
-            return tuple(((side - config.mean) / config.std).to(self.device) for side in sides)
-
         return fit(
             self.turns,
-            batch,
+            self.batch,
             steps=config.steps,
             start=start,
             seed=config.seed,

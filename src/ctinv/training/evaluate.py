@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ctinv.quality import HOUNSFIELD, Scale, measure
+from ctinv.quality.fidelity import HOUNSFIELD, Scale
+from ctinv.quality.measure import measure
 from ctinv.training.data import Pair, neighbours
 
 

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Event = TypeVar("Event")
+
+
+class TrainingStopped(Exception):
+    """Raised by a training's callback to end it at once: the checkpoint of the finished step is written, nothing else."""
+
+
+def wants_to_end(
+    callback: Callable[[Event], bool | None] | None, event: Event, save: Callable[[], None]
+) -> bool:
+    """Tell a callback the news of a finished step; whether it asks to end.
+
+    Raises:
+        TrainingStopped: The callback did, and the checkpoint is written by now.
+    """
+    if callback is None:
+        return False
+    try:
+        return bool(callback(event))
+    except TrainingStopped:
+        save()
+        raise
 
 
 class Held:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
+from ctinv.analysis.columns import axis_text
 from ctinv.report.arrays import unpack
 from ctinv.report.figures.style import (
     BLUE,
@@ -29,13 +30,6 @@ from ctinv.report.figures.style import (
 from ctinv.report.words import Content
 
 _LINES = (BLUE, ORANGE, GREEN, VIOLET, QUIET)
-_UNITS = {
-    "_mm": "mm",
-    "_per_mm": "1/mm",
-    "_cycles_per_pixel": "cycles/pixel",
-    "_sigma": "σ",
-    "_share": "share",
-}
 
 
 def spacing(content: Content) -> tuple[float, float]:
@@ -157,14 +151,6 @@ def _plain_ticks(axis: Axis, values: NDArray[np.float64]) -> None:
 def numbers(values: Sequence[float | None]) -> NDArray[np.float64]:
     """JSON numbers, null as NaN."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def axis_text(column: str) -> str:
-    """The name of a column as the name of an axis: diameter_mm gives diameter, mm."""
-    for ending, unit in sorted(_UNITS.items(), key=lambda one: -len(one[0])):
-        if column.endswith(ending):
-            return f"{column.removesuffix(ending).replace('_', ' ')}, {unit}"
-    return column.replace("_", " ")
 
 
 def slug(name: str) -> str:

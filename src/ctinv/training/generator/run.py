@@ -26,6 +26,7 @@ from ctinv.training.generator.kept import read_stage, read_state
 from ctinv.training.generator.material import Material, Materials, measure_sigma_out
 from ctinv.training.generator.stage_run import Callback, GeneratorEvent, Run, Stage
 from ctinv.training.generator.stages import Workshop, autoencoder_turns, fibre_turns, flow_turns
+from ctinv.training.interrupts import TrainingStopped
 from ctinv.training.memory import enough
 from ctinv.training.sources import choose_pairs
 
@@ -53,7 +54,8 @@ def train_generator(
         data_folder: Pairs, or full-dose scans; see `ctinv.training.sources`.
         out: Folder, made if needed; a run of the same settings in it is continued.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        callback: Called after each step; True ends the run with a checkpoint, which a later call continues.
+        callback: Called after each step; True ends the run with a checkpoint, which a later call continues, and
+            `TrainingStopped` does the same and passes through.
         progress: Called as ``progress(text, fraction)`` while scans are read.
 
     Returns:
@@ -64,6 +66,7 @@ def train_generator(
         InputError: Config, data or output folder cannot be used.
         ModelError: The folder belongs to other settings or is damaged, or a loss became NaN or infinite.
         ResourceError: The disk is full, or memory was not enough; what was finished is kept.
+        TrainingStopped: The callback raised it.
         StoreError: Another training writes into ``out``.
     """
     with held_folder(out), enough(config.batch, config.patch):
@@ -103,8 +106,13 @@ def _train(
     run = Run(config, shop, batches, check, out, callback)
     run.resume()
     run.keep_state()
-    for stage in _stages(config, model, first):
-        if run.run(stage) != "done":
+    for stage in stages_of(config, model, first):
+        try:
+            ended = run.run(stage)
+        except TrainingStopped:
+            run.keep_state()
+            raise
+        if ended != "done":
             run.keep_state()
             return _with_notes(_report(run), run)
     report = _report(run)
@@ -115,7 +123,7 @@ def _train(
     return _with_notes({**report, "bundle": str(folder)}, run)
 
 
-def _stages(config: GeneratorConfig, model: GeneratorModel, first: Material) -> list[Stage]:
+def stages_of(config: GeneratorConfig, model: GeneratorModel, first: Material) -> list[Stage]:
     """The stages that the kind has; scales, norms and components come from the first batch."""
     found = []
     autoencoder, flow = model.autoencoder, model.flow

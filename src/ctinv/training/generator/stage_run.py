@@ -36,7 +36,7 @@ from ctinv.training.generator.judge import judge
 from ctinv.training.generator.kept import STATE, read_stage, read_state
 from ctinv.training.generator.material import Material, Materials
 from ctinv.training.generator.stages import Workshop
-from ctinv.training.interrupts import Held
+from ctinv.training.interrupts import Held, wants_to_end
 from ctinv.training.log import RunLog
 
 _logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Run:
         train: Batches to learn from.
         check: The batch of the validation patients.
         out: Folder of the run.
-        callback: Called after each step; True ends the run.
+        callback: Called after each step; True ends the run, and so does `TrainingStopped`.
     """
 
     def __init__(
@@ -158,11 +158,13 @@ class Run:
             return "done"
         since = time.monotonic()
         ended = "done"
-        if stage.steps:
-            ended = self._loop(stage)
-        else:
-            stage.prepare()
-        self.state["seconds"] += time.monotonic() - since
+        try:
+            if stage.steps:
+                ended = self._loop(stage)
+            else:
+                stage.prepare()
+        finally:
+            self.state["seconds"] += time.monotonic() - since
         if ended == "done":
             self.finish(stage)
         return ended
@@ -284,7 +286,7 @@ class _Follower:
         if self.log is not None:
             self.log.write(step, {**losses, **(figures or {})})
         event = GeneratorEvent(stage.name, step, stage.steps, losses, figures)
-        asked = run.callback is not None and bool(run.callback(event))
+        asked = wants_to_end(run.callback, event, lambda: self.save(step))
         signalled = self.held is not None and self.held.waiting
         if last or asked or signalled or step % config.save_every == 0:
             self.save(step)

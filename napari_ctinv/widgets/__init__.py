@@ -1,1 +1,0 @@
-"""One widget per file; each is a form over one core call."""

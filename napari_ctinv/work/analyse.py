@@ -1,0 +1,86 @@
+"""Analysing a stored study, one finding after the other."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ctinv.analysis.finding import Finding
+from ctinv.errors import InputError
+from napari_ctinv.engine.messages import Report
+
+if TYPE_CHECKING:
+    from ctinv.analysis.subject import Subject
+
+
+@dataclass(frozen=True)
+class AnalyseRequest:
+    """Run analyses on a study.
+
+    Attributes:
+        study: Its folder.
+        names: Keys of `ctinv.analysis.registry.ANALYSES`.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        seed: Seed of the null distributions.
+        own: The user's own denoiser, for a study that was not made with a shipped one.
+        trust: sha256 of a denoiser that runs code, where the user has allowed it.
+    """
+
+    study: Path
+    names: tuple[str, ...]
+    device: str
+    seed: int = 0
+    own: str | None = None
+    trust: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """One analysis has ended.
+
+    Attributes:
+        name: Its name.
+        finding: What it says; None where it could not be made.
+        refused: Why it could not be made, in one sentence, or empty.
+        seconds: How long it took.
+    """
+
+    name: str
+    finding: Finding | None
+    refused: str
+    seconds: float
+
+
+def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
+    """Yields each finding as soon as it stands; an analysis that does not fit the study says why and stops no other.
+
+    Raises:
+        CtinvError: The study is damaged, or its denoiser is not at hand.
+    """
+    report("loading the network of the study", math.nan)
+    from ctinv.analysis.registry import ANALYSES
+    from napari_ctinv.work.studies import subject
+
+    about = subject(request.study, own=request.own, trust=request.trust, device=request.device, report=report)
+    for index, name in enumerate(request.names):
+        report(f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names))
+        begun = time.monotonic()
+        finding, refused = _one(name, about, request.seed)
+        yield Analysed(name, finding, refused, time.monotonic() - begun)
+
+
+def _one(name: str, about: Subject, seed: int) -> tuple[Finding | None, str]:
+    from ctinv.analysis.registry import analyse as run
+    from ctinv.jsonable import plain
+
+    try:
+        found = run(name, about, seed=seed)
+    except (InputError, np.linalg.LinAlgError) as error:
+        return None, str(error)
+    return replace(found, figures=plain(found.figures), curves=plain(found.curves)), ""
