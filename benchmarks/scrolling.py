@@ -1,9 +1,12 @@
 """How long one step of the sample slider takes in a real viewer, and how long a pixel's histogram, from a study on disk.
 
 Prints one JSON object: ms per step, from setting the slider until the picture has been drawn, over 250 samples of
-512 x 512: the first pass from a cold cache, the second, backwards, and random jumps; then ms for the values of a pixel. The
-bars are 60 ms per step by the median and 100 ms per pixel; the largest step is what a user may feel, and must stay below the
-100 ms for which the window may be busy. With ``--evict`` the study's files leave the system's cache first.
+512 x 512, with the dock open on the certificate table, which follows, and the stamp: the first pass from a cold cache, the
+second, backwards, random jumps, and the grid of x, f(x), x̃ and f(x̃) - f(x); then ms for the values of a pixel, bare and from
+the click to the histogram. The bars are 60 ms per step by the median and 100 ms per pixel; the largest step is what a user
+may feel, and shall stay below the 100 ms for which the window may be busy. Beside the time that passes stands that of the
+processors, all threads together: a step of an otherwise idle machine takes no longer than that. With ``--evict`` the study's
+files leave the system's cache first.
 
     OMP_NUM_THREADS=2 xvfb-run -a -s "-screen 0 1280x720x24" python benchmarks/scrolling.py
 """
@@ -16,6 +19,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +41,21 @@ def evict(folder: Path) -> None:
             os.close(handle)
 
 
-def figures(milliseconds: Iterable[float]) -> dict[str, float]:
-    """Median, 95th percentile and largest."""
-    values = np.array(list(milliseconds))
+def figures(calls: Iterable[Callable[[], object]]) -> dict[str, dict[str, float]]:
+    """Median, 95th percentile and largest of ms that pass, and of ms of the processors."""
+    wall, busy = [], []
+    for call in calls:
+        begin, used = time.perf_counter(), time.process_time()
+        call()
+        wall.append(1e3 * (time.perf_counter() - begin))
+        busy.append(1e3 * (time.process_time() - used))
     return {
-        "median_ms": round(float(np.median(values)), 2),
-        "p95_ms": round(float(np.percentile(values, 95)), 2),
-        "max_ms": round(float(values.max()), 2),
+        name: {
+            "median_ms": round(float(np.median(values)), 2),
+            "p95_ms": round(float(np.percentile(values, 95)), 2),
+            "max_ms": round(float(np.max(values)), 2),
+        }
+        for name, values in (("wall", wall), ("cpu", busy))
     }
 
 
@@ -54,9 +66,14 @@ class Screen:
         import napari
 
         from napari_ctinv.arrival import add_layers
+        from napari_ctinv.dock import CtInvariances
         from napari_ctinv.layers import study_layers
 
         self.viewer = napari.Viewer(show=True)
+        self.dock = CtInvariances(self.viewer)
+        self.viewer.window.add_dock_widget(self.dock, name="CT Invariances", area="right")
+        self.dock.show_tab("Invariances", "Certificates")
+        self.session = self.dock.session
         self.layers = add_layers(self.viewer, study_layers(Store.open(path)))
         self._canvas = self.viewer.window._qt_viewer.canvas._scene_canvas
         self._drawn = 0
@@ -74,8 +91,8 @@ class Screen:
         while time.perf_counter() < end:
             QApplication.processEvents()
 
-    def step(self, k: int) -> float:
-        """ms from setting the slider to sample k until it has been drawn."""
+    def step(self, k: int) -> None:
+        """Set the slider to sample k and wait until it has been drawn."""
         from qtpy.QtWidgets import QApplication
         from vispy.gloo import gl
 
@@ -85,7 +102,11 @@ class Screen:
             QApplication.processEvents()
         self._canvas.set_current()
         gl.glFinish()
-        return 1e3 * (time.perf_counter() - begin)
+
+    def probe(self, y: int, x: int) -> None:
+        """Ask for a pixel and wait until its histogram is shown; the window is alive meanwhile."""
+        self.session.probe.at(y, x)
+        self.session.probe.wait()
 
 
 def measure(path: Path, *, cold: bool) -> dict[str, Any]:
@@ -97,28 +118,23 @@ def measure(path: Path, *, cold: bool) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     walk = [*range(1, n), 0]
 
-    def lap(order: Iterable[int]) -> dict[str, float]:
-        return figures(screen.step(int(k)) for k in order)
+    def lap(order: Iterable[int]) -> dict[str, dict[str, float]]:
+        return figures(partial(screen.step, int(k)) for k in order)
 
     found: dict[str, Any] = {"first": lap(walk), "second": lap(walk), "back": lap(range(n - 1, -1, -1))}
     found["jumps"] = lap(rng.permutation(n)[:100])
-    found["probe"] = probe(path, rng)
+    screen.session.compare.enter("grid")
+    screen.settle()
+    found["grid_first"], found["grid_second"] = lap(walk[:100]), lap(walk[:100])
+    screen.session.compare.leave()
+    height, width = Store.open(path).setting.region
+    places = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(30)]
+    store = Store.open(path)
+    found["probe"] = figures(partial(store.probe, *place) for place in places)
+    found["click_to_histogram"] = figures(partial(screen.probe, *place) for place in places)
+    screen.session.close()
     screen.viewer.close()
     return found
-
-
-def probe(path: Path, rng: np.random.Generator) -> dict[str, float]:
-    """ms for the values of all samples at a pixel."""
-    store = Store.open(path)
-    height, width = store.setting.region
-    places = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(30)]
-    return figures(timed(store.probe, *place) for place in places)
-
-
-def timed(call: Callable[..., object], *arguments: object) -> float:
-    begin = time.perf_counter()
-    call(*arguments)
-    return 1e3 * (time.perf_counter() - begin)
 
 
 def main() -> None:
@@ -138,8 +154,9 @@ def main() -> None:
     page = {
         "study": f"{asked.n} x {asked.side} x {asked.side}",
         "bars_ms": {"step": BAR_STEP_MS, "probe": BAR_PROBE_MS},
-        "met": all(found[name]["median_ms"] <= BAR_STEP_MS for name in passes)
-        and found["probe"]["max_ms"] <= BAR_PROBE_MS,
+        "met": all(found[name]["wall"]["median_ms"] <= BAR_STEP_MS for name in passes)
+        and found["click_to_histogram"]["wall"]["median_ms"] <= BAR_PROBE_MS,
+        "load_average": os.getloadavg()[0],
         "peak_mib": round(peak_mib()),
         **found,
     }

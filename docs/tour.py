@@ -42,11 +42,11 @@ def _move_in(home: Path) -> None:
 
 def _tour(out: Path, *, quick: bool, only: list[str] | None, home: Path) -> int:
     from _tour.opening import opened
-    from _tour.stations import STATIONS, offered
+    from _tour.stations import STATIONS
 
     figures: dict[str, float] = {}
     with opened(out, quick=quick, home=home) as stage:
-        for name in offered() if only is None else only:
+        for name in STATIONS if only is None else only:
             begin = time.perf_counter()
             with stage.no_errors():
                 STATIONS[name](stage)

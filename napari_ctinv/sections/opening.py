@@ -10,8 +10,8 @@ from magicgui.widgets import ComboBox, Container
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
-from napari_ctinv.sections._bind import bind
-from napari_ctinv.sections._chooser import choose_series
+from napari_ctinv.chooser import choose_series
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 
@@ -38,7 +38,7 @@ class Opening(Section):
             tooltip="the layer that all tabs work on, in HU or the unit of its modality",
         )
         self.add(Container(widgets=[self.layer], labels=True))
-        self.model.events.layers.connect(self._on_layers)
+        listen(self, self.model.events.layers, self._on_layers)
         bind(self.model, "layer", self.layer)
         self.add(self._buttons())
         self.bar = RunBar(
@@ -51,9 +51,9 @@ class Opening(Section):
         self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.facts.setToolTip("what the header of the scan says; nothing that names a patient is kept")
         self.add(self.facts)
-        self.model.events.layer.connect(self._on_layer)
-        self.model.events.choices.connect(self._on_choices)
-        self.model.activity.events.state.connect(self._on_state)
+        listen(self, self.model.events.layer, self._on_layer)
+        listen(self, self.model.events.choices, self._on_choices)
+        listen(self, self.model.activity.events.state, self._on_state)
         self._on_layer()
 
     def open_folder(self) -> None:

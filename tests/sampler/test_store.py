@@ -16,7 +16,9 @@ from sampler_studies import BOX, UID, fill, make_batch, make_provenance, make_se
 
 from ctinv.errors import InputError, ResourceError, StoreError
 from ctinv.sampler import Batch, Store
+from ctinv.sampler.journal import Journal
 from ctinv.sampler.layout import estimate_bytes
+from ctinv.sampler.manifest import JOURNAL
 from ctinv.volume import Box
 
 
@@ -320,3 +322,57 @@ def test_metadata_that_were_edited_are_noticed(tmp_path: Path) -> None:
     file.write_text(json.dumps(meta))
     with pytest.raises(StoreError, match="format 99"):
         Store.open(store.path)
+
+
+def test_a_journal_that_is_followed_is_the_one_that_is_read_anew(tmp_path: Path) -> None:
+    """However it grew, was torn, or was rewritten meanwhile; only appended lines are parsed."""
+    store = create(tmp_path / "s.zarr", n=60)
+    store.append(make_batch([0, 1], store.setting))
+    path = store.path / JOURNAL
+    followed = Journal(path)
+    before = dict(followed.records)
+
+    def check() -> None:
+        nonlocal followed
+        followed, anew = followed.followed(), Journal(path)
+        for name in ("records", "damaged", "repeated", "out_of_order", "torn", "_size", "_count", "_last"):
+            assert getattr(followed, name) == getattr(anew, name), name
+
+    check()
+    store.append(make_batch([2, 3, 4], store.setting))
+    check()
+    assert len(before) == 2, "who holds the old one is not disturbed"
+    with path.open("ab") as file:
+        file.write(b'{"torn')
+    check()
+    store.append(make_batch([30], store.setting))
+    check()
+    store.append(make_batch([10], store.setting))  # belongs before another: the file is rewritten
+    check()
+    with path.open("ab") as file:
+        file.write(b"not a record\n")
+    check()
+    check()
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:2]))
+    check()
+
+
+def test_a_reader_takes_in_what_is_committed_line_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ctinv.sampler import journal
+
+    store = create(tmp_path / "s.zarr", n=60)
+    store.append(make_batch(list(range(25)), store.setting))
+    reader = Store.open(store.path)
+    parsed: list[bytes] = []
+    parse = journal._parse
+    monkeypatch.setattr(journal, "_parse", lambda line: parsed.append(line) or parse(line))
+    reader.refresh()
+    assert parsed == []
+    store.append(make_batch(list(range(25, 50)), store.setting))
+    parsed.clear()
+    reader.refresh()
+    assert len(parsed) == 25
+    assert reader.rows == tuple(range(50))
+    assert [one.k for one in reader.certificates] == list(range(50))

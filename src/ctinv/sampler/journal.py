@@ -9,6 +9,7 @@ has two lines. What the last finished run left is recorded in the manifest: a li
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -108,11 +109,33 @@ class Journal:
         self.damaged: list[int] = []
         self.repeated: list[int] = []
         self.out_of_order: list[int] = []
-        lines: dict[int, int] = {}
-        whole, _, torn = self._content().rpartition(b"\n")
+        self._lines: dict[int, int] = {}
+        self._count = self._size = 0
+        self._last = b""
+        self._file = self._identity()
+        self._take(self._content())
+
+    def followed(self) -> Journal:
+        """The journal as it stands now; only what was appended since is read, unless the file is another one by now."""
+        begin = self._size - len(self._last)
+        content = self._content(begin)
+        if not content.startswith(self._last) or self._identity() != self._file:
+            return Journal(self._path)
+        now = copy.copy(self)  # whoever still reads the old one is not disturbed
+        now.records, now._lines = dict(self.records), dict(self._lines)
+        now.damaged, now.repeated = list(self.damaged), list(self.repeated)
+        now.out_of_order = list(self.out_of_order)
+        now._take(content[len(self._last) :])
+        return now
+
+    def _take(self, content: bytes) -> None:
+        """Take in what stands behind the lines that are known."""
+        whole, _, torn = content.rpartition(b"\n")
         self.torn = bool(torn)
-        self._size = len(whole) + 1 if whole else 0
-        for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+        lines = whole.split(b"\n") if whole else []
+        self._size += len(whole) + 1 if whole else 0
+        self._last = lines[-1] + b"\n" if lines else self._last
+        for number, line in enumerate(lines, start=self._count + 1):
             record = _parse(line)
             if record is None:
                 self.damaged.append(number)
@@ -120,19 +143,33 @@ class Journal:
             k = record.certificate.k
             if self.records and k < next(reversed(self.records)):
                 self.out_of_order.append(number)
-            if k in lines:
-                self.repeated.append(lines[k])
-            lines[k] = number
+            if k in self._lines:
+                self.repeated.append(self._lines[k])
+            self._lines[k] = number
             self.records.pop(k, None)  # so that the last key is that of the last line
             self.records[k] = record
+        self._count += len(lines)
 
-    def _content(self) -> bytes:
+    def _identity(self) -> tuple[int, int]:
+        """Which file it is: one that is rewritten takes the place of another, one that grows stays the same."""
         try:
-            return self._path.read_bytes()
+            status = self._path.stat()
         except OSError:
-            raise StoreError(
-                f"{self._path.name} of {self._path.parent.name} is lost; `ctinv repair` draws its samples again."
-            ) from None
+            raise self._lost() from None
+        return status.st_dev, status.st_ino
+
+    def _content(self, begin: int = 0) -> bytes:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(begin)
+                return file.read()
+        except OSError:
+            raise self._lost() from None
+
+    def _lost(self) -> StoreError:
+        return StoreError(
+            f"{self._path.name} of {self._path.parent.name} is lost; `ctinv repair` draws its samples again."
+        )
 
     def state(self) -> dict[str, Any]:
         """What the manifest keeps of a journal: its length, its hash and the rows that it commits, as runs."""
@@ -211,8 +248,12 @@ class Journal:
                 file.truncate(self._size)
                 raise
         self._size += len(data)
+        self._last = records[-1].line()
         self.torn = False
-        self.records.update({record.certificate.k: record for record in records})
+        for record in records:
+            self._count += 1
+            self._lines[record.certificate.k] = self._count
+            self.records[record.certificate.k] = record
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -56,7 +56,8 @@ class StoreReader:
     def _load(self) -> None:
         self._planes = Planes.open(self.path, write=self._write)
         self._meta = self._planes.meta
-        self._journal = Journal(self.path / JOURNAL)
+        known = None if self._write else getattr(self, "_journal", None)
+        self._journal = Journal(self.path / JOURNAL) if known is None else known.followed()
         self._sorted = None
         with guard.well_formed(self.path.name):
             self.n = int(self._meta["n"])
