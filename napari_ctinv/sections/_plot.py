@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_ctinv.sections._bind import listen
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QWheelEvent
 
@@ -256,5 +258,4 @@ def follow_theme(section: QWidget, viewer: Any) -> None:
         for plot in section.findChildren(Plot):
             plot.set_theme(str(event.value))
 
-    listen(self, viewer.events.theme, on_theme)
-    section.destroyed.connect(lambda: viewer.events.theme.disconnect(on_theme))
+    listen(section, viewer.events.theme, on_theme)
