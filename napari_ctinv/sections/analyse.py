@@ -58,8 +58,8 @@ class Analyse(Section):
         listen(self, model.events.chosen, self._on_chosen)
         listen(self, model.events.findings, self._on_findings)
         listen(self, model.events.refused, self._on_findings)
-        listen(self, session.invariances.events.study, self._on_study)
-        listen(self, session.invariances.events.finished, self._on_study)
+        listen(self, session.shown.events.samples, self._on_study)
+        listen(self, session.shown.events.finished, self._on_study)
         follow_theme(self, session.viewer)
         self._on_chosen(model.chosen)
         self._on_study()
@@ -87,7 +87,7 @@ class Analyse(Section):
             tick.blockSignals(False)
 
     def _on_study(self, _value: Any = None) -> None:
-        study, held = self.session.invariances.study, self._model.held()
+        study, held = self.session.shown.study, self._model.held()
         if study is None:
             self.study.setText("No study yet: sample invariances first, or open a study.")
         else:

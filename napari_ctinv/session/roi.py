@@ -21,7 +21,7 @@ from napari_ctinv.session.figures import as_csv
 if TYPE_CHECKING:
     from napari.layers import Layer, Shapes
 
-    from ctinv.sampler import Store
+    from ctinv.sampler import Samples, Store
     from napari_ctinv.session import Session
 
 HEAD = (
@@ -188,7 +188,7 @@ class RoiModel:
 
     def _images(self) -> Iterator[_Image]:
         """Scan, f(x), the sample that is seen, all maps and other images that are shown, mean and spread of the samples."""
-        study = self.session.invariances.study
+        study = self.session.shown.study
         names = set()
         for layer in self.session.viewer.layers:
             if self._measured(layer):
@@ -197,7 +197,7 @@ class RoiModel:
                 yield image
         yield from (image for image in self._maps_of(study) if image.name not in names)
 
-    def _maps_of(self, study: Store | None) -> list[_Image]:
+    def _maps_of(self, study: Store | Samples | None) -> list[_Image]:
         """Mean and spread of the samples, read once; not while samples arrive, when each look would read all of them."""
         if study is None or not study.certificates or self.session.invariances.activity.running:
             return []
@@ -223,7 +223,7 @@ class RoiModel:
             return False  # the region of the scan that is measured already
         return not turned and (layer.visible or info.get("kind") in ("ct", "denoised", "samples"))
 
-    def _image(self, layer: Any, study: Store | None) -> _Image:
+    def _image(self, layer: Any, study: Store | Samples | None) -> _Image:
         info = layer_info(layer.metadata)
         grid, values, name = Grid.of(layer), layer.data, layer.name
         if layer.ndim == 4:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFileDialog
 from ctinv.denoiser import load_denoiser
 from ctinv.io.dicom import read_series
 from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler, Store
+from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
 from napari_ctinv.dock import CtInvariances
@@ -42,7 +42,7 @@ def dock(make_napari_viewer: Callable[..., Any], made: Path) -> Iterator[CtInvar
     viewer.open_sample("napari-ctinv", "quarter_dose")
     dock = CtInvariances(viewer)
     viewer.window.add_dock_widget(dock, name="CT Invariances", area="right")
-    dock.session.invariances.study = Store.open(made)
+    dock.session.scan.open(made)
     dock.show_tab("Analyse")
     yield dock
     session_of(viewer).close()
@@ -92,7 +92,7 @@ def test_findings_are_read_drawn_shown_and_saved(
     qtbot.waitUntil(lambda: len(gallery.cards) == len(dock.session.gallery.cards) > 0, timeout=10_000)
     gallery.cards[-1].click()
     row = dock.session.gallery.cards[-1].row
-    assert viewer.dims.point[-4] == dock.session.invariances.study.rows.index(row)
+    assert viewer.dims.point[-4] == dock.session.shown.study.rows.index(row)
     assert gallery.cards[-1].isChecked()
     assert layer_info(viewer.layers.selection.active.metadata)["kind"] == "samples"
 
