@@ -256,5 +256,5 @@ def follow_theme(section: QWidget, viewer: Any) -> None:
         for plot in section.findChildren(Plot):
             plot.set_theme(str(event.value))
 
-    viewer.events.theme.connect(on_theme)
+    listen(self, viewer.events.theme, on_theme)
     section.destroyed.connect(lambda: viewer.events.theme.disconnect(on_theme))

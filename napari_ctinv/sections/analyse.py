@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from ctinv.analysis.registry import ANALYSES
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._plot import Plot, follow_theme
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -55,11 +55,11 @@ class Analyse(Section):
         self.findings: dict[str, FindingView] = {}
         self._found = QVBoxLayout()
         self.add(self._found)
-        model.events.chosen.connect(self._on_chosen)
-        model.events.findings.connect(self._on_findings)
-        model.events.refused.connect(self._on_findings)
-        session.invariances.events.study.connect(self._on_study)
-        session.invariances.events.finished.connect(self._on_study)
+        listen(self, model.events.chosen, self._on_chosen)
+        listen(self, model.events.findings, self._on_findings)
+        listen(self, model.events.refused, self._on_findings)
+        listen(self, session.invariances.events.study, self._on_study)
+        listen(self, session.invariances.events.finished, self._on_study)
         follow_theme(self, session.viewer)
         self._on_chosen(model.chosen)
         self._on_study()

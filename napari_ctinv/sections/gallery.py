@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QToolButton
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.gallery import Card
@@ -41,9 +42,9 @@ class Gallery(Section):
         self._grid = QGridLayout()
         self._grid.setSpacing(2)
         self.add(self._grid)
-        model.events.cards.connect(self._on_cards)
-        model.events.shown.connect(self._on_shown)
-        session.analyse.activity.events.state.connect(self._on_state)
+        listen(self, model.events.cards, self._on_cards)
+        listen(self, model.events.shown, self._on_shown)
+        listen(self, session.analyse.activity.events.state, self._on_state)
         self._on_state(session.analyse.activity.state)
         self._on_cards(model.cards)
 

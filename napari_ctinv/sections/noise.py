@@ -7,7 +7,7 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container
 from qtpy.QtWidgets import QPushButton
 
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._plot import Plot, follow_theme
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -70,8 +70,8 @@ class Noise(Section):
         self.squares.setToolTip("outline the squares that were read, over the scan")
         self.squares.clicked.connect(self.guard(model.show_squares))
         self.add(self.squares)
-        model.events.layers.connect(self._on_layers)
-        model.events.found.connect(self._on_found)
+        listen(self, model.events.layers, self._on_layers)
+        listen(self, model.events.found, self._on_found)
         bind(model, "denoised", self.denoised)
         bind(model, "where", self.where)
         follow_theme(self, session.viewer)

@@ -67,7 +67,9 @@ def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
     from ctinv.analysis.registry import ANALYSES
     from napari_ctinv.work.studies import subject, told_at_each_pass
 
-    about, denoiser = subject(request.study, own=request.own, trust=request.trust, device=request.device, report=report)
+    about, denoiser = subject(
+        request.study, own=request.own, trust=request.trust, device=request.device, report=report
+    )
     for index, name in enumerate(request.names):
         text, fraction = f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names)
         report(text, fraction)
