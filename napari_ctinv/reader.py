@@ -5,7 +5,6 @@ Each `get_…` looks at names and a few bytes only and answers None for what is 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -16,12 +15,12 @@ from typing import Any
 
 from ctinv.errors import ChoiceError
 from napari_ctinv.layers import LayerTuple, study_layers, volume_layer
+from napari_ctinv.sniffing import is_dicom, is_image, is_study
 from napari_ctinv.telling import NO_LAYERS, tells
 
 PathOrPaths = str | list[str]
 Reader = Callable[[PathOrPaths], list[LayerTuple]]
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 SNIFFED_FILES = 200
 """Files of a folder that are looked at before it counts as one without DICOM."""
 
@@ -34,7 +33,7 @@ def get_reader(path: PathOrPaths) -> Reader | None:
     first = paths[0]
     if len(paths) == 1 and is_study(first):
         return read_study
-    if len(paths) == 1 and first.name.lower().endswith(IMAGE_SUFFIXES) and first.is_file():
+    if len(paths) == 1 and is_image(first) and first.is_file():
         return read_image
     if first.is_dir():
         return read_dicom if len(paths) == 1 and any(map(is_dicom, _some_files(first))) else None
@@ -82,25 +81,6 @@ def read_study(path: PathOrPaths) -> list[LayerTuple]:
     return study_layers(store)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether a file says it is DICOM at byte 128; no pixel is read."""
-    try:
-        with path.open("rb") as file:
-            file.seek(128)
-            return file.read(4) == b"DICM"
-    except OSError:
-        return False
-
-
-def is_study(path: Path) -> bool:
-    """Whether a folder is a zarr group that this package wrote."""
-    try:
-        attributes: Any = json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
-    except (OSError, ValueError, AttributeError):
-        return False
-    return isinstance(attributes, dict) and "ctinv" in attributes
-
-
 def _window() -> Any:
     """The window of the current viewer where one is on the screen, else None; napari is not imported to find out."""
     napari = sys.modules.get("napari")
@@ -114,7 +94,7 @@ def _window() -> Any:
 def _ask(path: Path, window: Any) -> str | None:
     """The number of the series that the user chooses, None if none."""
     from ctinv.io.previews import previews
-    from napari_ctinv.sections._chooser import choose_series
+    from napari_ctinv.chooser import choose_series
 
     return choose_series(list(previews(path)), window)
 

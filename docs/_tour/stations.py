@@ -12,10 +12,11 @@ from _tour.sampling import invariances
 from _tour.scans import scan
 from _tour.stage import Stage
 from _tour.training import train
-from napari_ctinv.dock import TABS
+from _tour.trusting import trust
 
 STATIONS: dict[str, Callable[[Stage], None]] = {
     "scan": scan,
+    "trust": trust,
     "denoise": denoise,
     "invariances": invariances,
     "compare": compare,
@@ -24,18 +25,3 @@ STATIONS: dict[str, Callable[[Stage], None]] = {
     "export": export,
     "preferences": preferences,
 }
-
-SECTIONS = {
-    "scan": "opening:Opening",
-    "compare": "compare:Compare",
-    "analyse": "report:Report",
-    "train": "training:Training",
-    "export": "export:Export",
-}
-"""What a station needs in the dock; without it the station is left out."""
-
-
-def offered() -> list[str]:
-    """The stations of the dock."""
-    there = {section for sections in TABS.values() for section in sections}
-    return [name for name in STATIONS if name not in SECTIONS or SECTIONS[name] in there]

@@ -23,7 +23,7 @@ def train(stage: Stage) -> None:
     section.steps.value, section.validate_every.value = steps, steps // 4
     section.batch.value, section.patch.value = (2, 32) if stage.quick else (4, 64)
     stage.run(section, model.checking)
-    stage.run(section, model.measuring)
+    stage.wait_until(lambda: model.estimate is not None, "the estimate", 300)
     stage.scroll_to(section.checking)
     stage.picture("train")
     with stage.watched("training"):

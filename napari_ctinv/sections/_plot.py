@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_ctinv.sections._bind import listen
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QWheelEvent
 
@@ -70,6 +72,7 @@ class Plot(QWidget):
         self._lines: dict[str, tuple[Values, Values]] = {}
         self._curves: dict[str, Any] = {}
         self._marks: dict[str, Any] = {}
+        self._loose: set[str] = set()
         self._title = QLabel(title)
         self._title.setVisible(bool(title))
         self._title.setWordWrap(True)
@@ -107,14 +110,16 @@ class Plot(QWidget):
         """Label to x and y of what is shown."""
         return dict(self._lines)
 
-    def set_lines(self, lines: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> None:
+    def set_lines(self, lines: Mapping[str, tuple[ArrayLike, ArrayLike]], *, points: bool = False) -> None:
         """Show exactly these curves, label to x and y; those that are there already take their new values."""
         for name in [name for name in self._lines if name not in lines]:
             self.remove(name)
         for name, (x, y) in lines.items():
-            self.set_line(name, x, y)
+            self.set_line(name, x, y, points=points)
 
-    def set_line(self, name: str, x: ArrayLike, y: ArrayLike, *, steps: bool = False) -> None:
+    def set_line(
+        self, name: str, x: ArrayLike, y: ArrayLike, *, steps: bool = False, points: bool = False
+    ) -> None:
         """Show or renew one curve.
 
         Args:
@@ -122,14 +127,16 @@ class Plot(QWidget):
             x: (N,) values; for steps (N + 1,) edges of the bins.
             y: (N,) values; NaN makes a gap.
             steps: Draw a histogram.
+            points: Draw points that are not joined.
         """
         across, up = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
         fresh = name not in self._curves
         self._lines[name] = (across, up)
         if fresh:
             self._curves[name] = self.canvas.plot(connect="finite")
+            self._loose |= {name} if points else set()
             self._colour()
-        mark = "o" if len(up) <= _FEW and not steps else None
+        mark = "o" if points or (len(up) <= _FEW and not steps) else None
         self._curves[name].setData(
             _drawable(across, "x" in self.log),
             _drawable(up, "y" in self.log),
@@ -142,6 +149,7 @@ class Plot(QWidget):
         """Take a curve away."""
         self.canvas.removeItem(self._curves.pop(name))
         self._lines.pop(name)
+        self._loose.discard(name)
         self._colour()
 
     def set_marks(self, marks: Mapping[str, float], *, vertical: bool = False) -> None:
@@ -186,7 +194,7 @@ class Plot(QWidget):
             self.canvas.setLabel(side, text, color=self._foreground)
         for name, curve in self._curves.items():
             colour = self.colour_of(name)
-            curve.setPen(pg.mkPen(colour, width=2))
+            curve.setPen(None if name in self._loose else pg.mkPen(colour, width=2))
             curve.setSymbolPen(None)
             curve.setSymbolBrush(colour)
             curve.setSymbolSize(5)
@@ -243,6 +251,11 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(" ", "&nbsp;")
 
 
-def plots_in(widget: QWidget) -> Sequence[Plot]:
-    """The plots below a widget, for a change of the theme."""
-    return list(widget.findChildren(Plot))
+def follow_theme(section: QWidget, viewer: Any) -> None:
+    """Let all plots below a section take the colours of the viewer's theme when it changes."""
+
+    def on_theme(event: Any) -> None:
+        for plot in section.findChildren(Plot):
+            plot.set_theme(str(event.value))
+
+    listen(section, viewer.events.theme, on_theme)

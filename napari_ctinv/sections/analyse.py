@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from magicgui.widgets import Container, SpinBox
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,8 +19,8 @@ from qtpy.QtWidgets import (
 )
 
 from ctinv.analysis.registry import ANALYSES
-from napari_ctinv.sections._bind import bind
-from napari_ctinv.sections._plot import Plot
+from napari_ctinv.sections._bind import bind, listen
+from napari_ctinv.sections._plot import Plot, follow_theme
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 from napari_ctinv.sections._table import Table
@@ -49,17 +49,18 @@ class Analyse(Section):
             self,
             model.activity,
             model.run,
-            tooltip="run the ticked analyses; a cancelled run stops after the analysis under way",
+            tooltip="run the ticked analyses; a cancelled run keeps the findings that stand",
         )
         self.add(self.bar)
         self.findings: dict[str, FindingView] = {}
         self._found = QVBoxLayout()
         self.add(self._found)
-        model.events.chosen.connect(self._on_chosen)
-        model.events.findings.connect(self._on_findings)
-        model.events.refused.connect(self._on_findings)
-        session.invariances.events.study.connect(self._on_study)
-        session.invariances.events.finished.connect(self._on_study)
+        listen(self, model.events.chosen, self._on_chosen)
+        listen(self, model.events.findings, self._on_findings)
+        listen(self, model.events.refused, self._on_findings)
+        listen(self, session.shown.events.samples, self._on_study)
+        listen(self, session.shown.events.finished, self._on_study)
+        follow_theme(self, session.viewer)
         self._on_chosen(model.chosen)
         self._on_study()
         self._on_findings()
@@ -86,7 +87,7 @@ class Analyse(Section):
             tick.blockSignals(False)
 
     def _on_study(self, _value: Any = None) -> None:
-        study, held = self.session.invariances.study, self._model.held()
+        study, held = self.session.shown.study, self._model.held()
         if study is None:
             self.study.setText("No study yet: sample invariances first, or open a study.")
         else:
@@ -145,6 +146,9 @@ class FindingView(QWidget):
         self.more = QToolButton()
         self.more.setText("Figures")
         self.more.setCheckable(True)
+        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more.setArrowType(Qt.ArrowType.RightArrow)
+        self.more.setAutoRaise(True)
         self.more.setToolTip("show or hide all figures of this finding")
         self.more.toggled.connect(self._show_table)
         layout.addWidget(self.more)
@@ -184,13 +188,14 @@ class FindingView(QWidget):
         found = waiting[0]
         theme = str(self._section.session.viewer.theme)
         plot = Plot(found.across, found.up, title=found.title, log=found.log, theme=theme)
-        plot.set_lines(found.lines)
+        plot.set_lines(found.lines, points=found.points)
         plot.set_marks(found.levels)
         self.plots.append(plot)
         self._layout.insertWidget(self._layout.count() - 1, plot)
         QTimer.singleShot(0, self._draw)
 
     def _show_table(self, on: bool) -> None:
+        self.more.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
         if self.table is None:
             self.table = Table(("figure", "value"), name=f"{self._name} figures", csv=self._csv)
             self.table.set_rows(self._rows())

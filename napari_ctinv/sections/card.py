@@ -8,9 +8,10 @@ from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QResizeEvent, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy
 
 from napari_ctinv.card_rows import Row, card_rows
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.activity import IDLE
@@ -38,9 +39,9 @@ class ModelCard(Section):
         buttons.addWidget(self.copy)
         self.add(self.rows)
         self.add(buttons)
-        self.model.events.facts.connect(self._show)
-        self.model.activity.events.state.connect(self._on_state)
-        self.model.activity.events.message.connect(self.say)
+        listen(self, self.model.events.facts, self._show)
+        listen(self, self.model.activity.events.state, self._on_state)
+        listen(self, self.model.activity.events.message, self.say)
         for signal in (self.model.events.name, self.model.events.own):
             signal.connect(self._soon)
         self._show(self.model.facts)
@@ -85,6 +86,8 @@ class _Table(QLabel):
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # A whole hash cannot be broken, and must not make the column wider than the dock.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def show_rows(self, rows: list[Row]) -> None:
         """Show these."""

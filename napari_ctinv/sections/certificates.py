@@ -7,6 +7,7 @@ from typing import Any
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QStyle, QStyledItemDelegate, QTableView
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._certificate_rows import CertificateRows
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
@@ -44,11 +45,11 @@ class Certificates(Section):
         self.table = self._make_table()
         self.add(self.line)
         self.add(self.table)
-        self.model.events.line.connect(lambda line: self.line.setText(line))
-        self.model.events.unit.connect(self.rows.set_unit)
-        self.shown.events.samples.connect(self._follow)
-        self.shown.events.finished.connect(self._follow)
-        self.shown.events.place.connect(self._select)
+        listen(self, self.model.events.line, lambda line: self.line.setText(line))
+        listen(self, self.model.events.unit, self.rows.set_unit)
+        listen(self, self.shown.events.samples, self._follow)
+        listen(self, self.shown.events.finished, self._follow)
+        listen(self, self.shown.events.place, self._select)
         self.rows.set_unit(self.model.unit)
         self._follow()
 

@@ -9,7 +9,7 @@ from magicgui.widgets import ComboBox, Container, FloatSlider, FloatSpinBox
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton
 
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.compare import BLINK, CHECKERBOARD, GRID, OFF, RAW, SWIPE
@@ -95,10 +95,10 @@ class Compare(Section):
         model = self.model
         for name in ("below", "above", "rate", "share", "tile"):
             bind(model, name, getattr(self, name))
-        model.events.layers.connect(self._on_layers)
-        model.events.mode.connect(self._on_mode)
-        model.events.rate.connect(self._pace)
-        self.session.raw.events.line.connect(self._on_raw)
+        listen(self, model.events.layers, self._on_layers)
+        listen(self, model.events.mode, self._on_mode)
+        listen(self, model.events.rate, self._pace)
+        listen(self, self.session.raw.events.line, self._on_raw)
         self._on_mode(model.mode)
 
     def _press(self, mode: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from magicgui.widgets import CheckBox, ComboBox, Container, Slider
 from qtpy.QtCore import QTimer
 
-from napari_ctinv.sections._bind import offer
+from napari_ctinv.sections._bind import listen, offer
 from napari_ctinv.sections._plot import Plot, Values
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
@@ -47,8 +47,8 @@ class Curves(Section):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DRAW_EVERY_MS)
         self._timer.timeout.connect(self.draw)
-        self._model.grew.connect(self._soon)
-        session.viewer.events.theme.connect(self._on_theme)
+        listen(self, self._model.grew, self._soon)
+        listen(self, session.viewer.events.theme, self._on_theme)
         for field in (self.log, self.smooth, self.figure):
             field.changed.connect(self.draw)
         self.draw()

@@ -7,7 +7,7 @@ from magicgui.widgets import CheckBox, ComboBox, Container, LineEdit
 from qtpy.QtWidgets import QLabel
 
 from ctinv.export import FORMATS
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -84,8 +84,8 @@ class Export(Section):
             bind(model, name, widget)
         for name in ("study", "target", "template"):
             getattr(self, name).bind(model, name)
-        model.events.format.connect(self._offer)
-        model.events.said.connect(self.say)
+        listen(self, model.events.format, self._offer)
+        listen(self, model.events.said, self.say)
         self._offer()
 
     def _offer(self, *_format: str) -> None:

@@ -6,7 +6,7 @@ from magicgui.widgets import CheckBox, Container, FloatSpinBox
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QPushButton
 
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 
@@ -50,8 +50,8 @@ class Film(Section):
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(lambda: self.model.tick())
         self.button.toggled.connect(self._on_button)
-        self.model.events.playing.connect(self._on_playing)
-        self.model.events.fps.connect(self._pace)
+        listen(self, self.model.events.playing, self._on_playing)
+        listen(self, self.model.events.fps, self._pace)
         self._on_playing(self.model.playing)
 
     def _on_button(self, on: bool) -> None:

@@ -11,12 +11,13 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QToolButton
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.gallery import Card
 
-EDGE = 96
-_COLUMNS = 3
+EDGE = 120
+_COLUMNS = 2
 _GAP = 3
 
 
@@ -39,11 +40,11 @@ class Gallery(Section):
         self.add(self.legend)
         self.cards: list[QToolButton] = []
         self._grid = QGridLayout()
-        self._grid.setSpacing(4)
+        self._grid.setSpacing(2)
         self.add(self._grid)
-        model.events.cards.connect(self._on_cards)
-        model.events.shown.connect(self._on_shown)
-        session.analyse.activity.events.state.connect(self._on_state)
+        listen(self, model.events.cards, self._on_cards)
+        listen(self, model.events.shown, self._on_shown)
+        listen(self, session.analyse.activity.events.state, self._on_state)
         self._on_state(session.analyse.activity.state)
         self._on_cards(model.cards)
 

@@ -7,8 +7,8 @@ from typing import Any
 from magicgui.widgets import ComboBox, Container
 from qtpy.QtWidgets import QPushButton
 
-from napari_ctinv.sections._bind import bind
-from napari_ctinv.sections._plot import Plot
+from napari_ctinv.sections._bind import bind, listen
+from napari_ctinv.sections._plot import Plot, follow_theme
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 from napari_ctinv.sections._table import Table
@@ -70,11 +70,11 @@ class Noise(Section):
         self.squares.setToolTip("outline the squares that were read, over the scan")
         self.squares.clicked.connect(self.guard(model.show_squares))
         self.add(self.squares)
-        model.events.layers.connect(self._on_layers)
-        model.events.found.connect(self._on_found)
+        listen(self, model.events.layers, self._on_layers)
+        listen(self, model.events.found, self._on_found)
         bind(model, "denoised", self.denoised)
         bind(model, "where", self.where)
-        session.viewer.events.theme.connect(lambda event: self.plot.set_theme(event.value))
+        follow_theme(self, session.viewer)
         self._on_found(model.found)
 
     def _offered(self, _widget: Any = None) -> list[Any]:

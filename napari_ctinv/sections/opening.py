@@ -10,14 +10,12 @@ from magicgui.widgets import ComboBox, Container
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton
 
-from napari_ctinv.sections._bind import bind
-from napari_ctinv.sections._chooser import choose_series
+from napari_ctinv.chooser import choose_series
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 
 if TYPE_CHECKING:
-    import napari
-
     from napari_ctinv.session import Session
 
 FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)"
@@ -38,7 +36,7 @@ class Opening(Section):
             tooltip="the layer that all tabs work on, in HU or the unit of its modality",
         )
         self.add(Container(widgets=[self.layer], labels=True))
-        self.model.events.layers.connect(self._on_layers)
+        listen(self, self.model.events.layers, self._on_layers)
         bind(self.model, "layer", self.layer)
         self.add(self._buttons())
         self.bar = RunBar(
@@ -51,9 +49,9 @@ class Opening(Section):
         self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.facts.setToolTip("what the header of the scan says; nothing that names a patient is kept")
         self.add(self.facts)
-        self.model.events.layer.connect(self._on_layer)
-        self.model.events.choices.connect(self._on_choices)
-        self.model.activity.events.state.connect(self._on_state)
+        listen(self, self.model.events.layer, self._on_layer)
+        listen(self, self.model.events.choices, self._on_choices)
+        listen(self, self.model.activity.events.state, self._on_state)
         self._on_layer()
 
     def open_folder(self) -> None:
@@ -63,6 +61,10 @@ class Opening(Section):
     def open_file(self) -> None:
         """Ask for a file and open it."""
         self._open(QFileDialog.getOpenFileName(self, "DICOM file, NIfTI, NRRD or MetaImage", "", FILES)[0])
+
+    def open(self, path: Path) -> None:
+        """Open a scan or a study, and tell what is wrong with it."""
+        self.guard(lambda: self.model.open(path))()
 
     def _open(self, path: str) -> None:
         if path:
@@ -111,10 +113,3 @@ class Opening(Section):
         number = choose_series(self.model.choices, self.window())
         if number is not None and self.model.folder is not None:
             self.model.open(self.model.folder, number)
-
-
-def open_folder(viewer: napari.Viewer) -> None:
-    """The menu entry: napari's own reader would fail on a DICOM folder and on a study."""
-    folder = QFileDialog.getExistingDirectory(None, "Folder of a DICOM series, or a study (*.zarr)")
-    if folder:
-        viewer.open(folder, plugin="napari-ctinv")

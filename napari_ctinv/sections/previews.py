@@ -9,12 +9,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.train_history import Picture
 from napari_ctinv.session.train_layers import CAPTIONS
 
-EDGE = 148
+EDGE = 138
 """Edge of a picture in pixels of the screen: two beside each other fit into the dock."""
 _ERRORS_HU = 50.0
 
@@ -50,7 +51,7 @@ class Previews(Section):
         self.as_layers.clicked.connect(self.guard(self._show))
         self.add(self.as_layers)
         self._count = 0
-        self._model.pictured.connect(self._on_pictured)
+        listen(self, self._model.pictured, self._on_pictured)
         self.number.changed.connect(self._draw)
         self._on_pictured()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._plot import Plot
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
@@ -33,9 +34,9 @@ class Probe(Section):
         for part in (self.button, self.plot, self.line):
             self.add(part)
         self.button.toggled.connect(self._on_button)
-        self.model.events.on.connect(lambda on: self.button.setChecked(on))
-        self.model.events.probed.connect(self._show)
-        self.model.events.message.connect(self._on_message)
+        listen(self, self.model.events.on, lambda on: self.button.setChecked(on))
+        listen(self, self.model.events.probed, self._show)
+        listen(self, self.model.events.message, self._on_message)
         self._show(self.model.probed)
 
     def _on_button(self, on: bool) -> None:

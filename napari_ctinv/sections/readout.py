@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QWidget
 from superqt.utils import qthrottled
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ class Readout(Section):
             form.addRow(title, line)
         self.add(panel)
         # The last place counts, also where the mouse stops within the pause.
-        self._follow = qthrottled(self._read, timeout=EVERY_MS)
-        session.viewer.cursor.events.position.connect(self._on_moved)
-        self.model.events.layer.connect(self._on_moved)
+        self._follow = qthrottled(self._read, timeout=EVERY_MS, parent=self)
+        listen(self, session.viewer.cursor.events.position, self._on_moved)
+        listen(self, self.model.events.layer, self._on_moved)
 
     def _on_moved(self, _event: Any = None) -> None:
         self._follow()

@@ -12,6 +12,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QLabel, QPushButton
 
 from ctinv.errors import InputError
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -47,8 +48,8 @@ class Report(Section):
         self.open_button.setToolTip("open report.html in the browser of this computer")
         self.open_button.clicked.connect(self.guard(self._open))
         self.add(self.open_button)
-        model.events.page.connect(self._on_page)
-        model.events.verdict.connect(lambda verdict: self.verdict.setText(verdict))
+        listen(self, model.events.page, self._on_page)
+        listen(self, model.events.verdict, lambda verdict: self.verdict.setText(verdict))
         self._on_page(model.page)
         self.verdict.setText(model.verdict)
 

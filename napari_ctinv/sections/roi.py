@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton
 
 from ctinv.errors import CtinvError, InputError
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.sections._table import Table
 from napari_ctinv.session import Session
@@ -82,8 +82,8 @@ class RoiStatistics(Section):
 
     def _watch(self) -> None:
         model = self._model
-        model.events.rows.connect(self._on_rows)
-        model.events.layers.connect(self._on_layers)
+        listen(self, model.events.rows, self._on_rows)
+        listen(self, model.events.layers, self._on_layers)
         bind(model, "layer", self.layer)
         self._turn = QTimer(self)
         self._turn.setSingleShot(True)
@@ -92,7 +92,7 @@ class RoiStatistics(Section):
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(_QUIET_MS)
         self._quiet.timeout.connect(self._again)
-        self.session.viewer.dims.events.current_step.connect(self._on_change)
+        listen(self, self.session.viewer.dims.events.current_step, self._on_change)
         self._watched: set[int] = set()
         self._on_layers(model.layers)
 
@@ -103,7 +103,7 @@ class RoiStatistics(Section):
                 self._watched.add(id(layer))
                 for name in ("data", "set_data", "paint"):
                     if hasattr(layer.events, name):
-                        getattr(layer.events, name).connect(self._on_change)
+                        listen(self, getattr(layer.events, name), self._on_change)
 
     def _offered(self, _widget: Any = None) -> list[Any]:
         return [(layer.name, layer) for layer in self.session.roi.layers]

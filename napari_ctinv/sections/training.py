@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QLabel, QProgressBar, QPushButton
 
 from ctinv.errors import CtinvError
-from napari_ctinv.sections._bind import bind, offer
+from napari_ctinv.sections._bind import bind, listen, offer
 from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
@@ -191,33 +191,33 @@ class Training(Section):
             bind(model, name, self.layout_ if name == "layout" else getattr(self, name))
         for name in ("own_config", "data", "out", "own_denoiser"):
             getattr(self, name).bind(model, name)
-        model.events.what.connect(self._on_what)
-        model.events.choices.connect(self._on_choices)
-        model.events.split.connect(self._on_split)
+        listen(self, model.events.what, self._on_what)
+        listen(self, model.events.choices, self._on_choices)
+        listen(self, model.events.split, self._on_split)
         for signal in (model.events.denoiser, model.events.own_denoiser):
-            signal.connect(self._on_denoiser)
-        model.events.problem.connect(self.say)
-        model.events.found.connect(self._on_found)
+            listen(self, signal, self._on_denoiser)
+        listen(self, model.events.problem, self.say)
+        listen(self, model.events.found, self._on_found)
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(MEASURE_AFTER_MS)
         self._quiet.timeout.connect(self._measure)
         for name in ("data", *TrainModel.COSTS):
-            getattr(model.events, name).connect(self._soon)
+            listen(self, getattr(model.events, name), self._soon)
         measuring = model.measuring.events
         for signal in (model.events.estimate, measuring.state, measuring.text, measuring.message):
-            signal.connect(self._on_estimate)
+            listen(self, signal, self._on_estimate)
         for signal in (
             model.events.standing,
             model.events.left,
             model.events.bundle,
             model.activity.events.state,
         ):
-            signal.connect(self._on_standing)
+            listen(self, signal, self._on_standing)
         activity = model.activity.events
-        activity.text.connect(self._on_text)
-        activity.fraction.connect(self._on_fraction)
-        activity.message.connect(self._on_message)
+        listen(self, activity.text, self._on_text)
+        listen(self, activity.fraction, self._on_fraction)
+        listen(self, activity.message, self._on_message)
         self._on_what(model.what)
         self._on_found(model.found)
         self._on_estimate()

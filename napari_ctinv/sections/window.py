@@ -1,4 +1,4 @@
-"""Window: presets, numbers and the mouse; scale bar and letters."""
+"""Window: presets, numbers and the mouse; the plane, scale bar and letters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 from qtpy.QtWidgets import QPushButton
 
 from ctinv.windows import Window as Levels
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session.scan import CUSTOM
+from napari_ctinv.viewing.planes import OTHER, PLANES
 
 if TYPE_CHECKING:
     from napari_ctinv.session import Session
@@ -29,6 +30,11 @@ class Window(Section):
         self.preset = ComboBox(label="preset", choices=[CUSTOM])
         self.level = FloatSpinBox(label="level", min=-FARTHEST, max=FARTHEST, step=10)
         self.span = FloatSpinBox(label="width", min=1, max=FARTHEST, step=10)
+        self.plane = ComboBox(
+            label="plane",
+            choices=[*PLANES, OTHER],
+            tooltip="which plane of the patient is seen; head on top, the patient's right on the left",
+        )
         self.marks = CheckBox(
             text="scale bar and letters",
             tooltip="a scale bar in mm, and R, L, A, P, I or S where this side of the patient lies",
@@ -40,15 +46,16 @@ class Window(Section):
             "without this mode the same with Ctrl and the right button"
         )
         self.drag.toggled.connect(self._on_drag)
-        self.add(Container(widgets=[self.preset, self.level, self.span, self.marks]))
+        self.add(Container(widgets=[self.preset, self.level, self.span, self.plane, self.marks]))
         self.add(self.drag)
+        bind(self.model, "plane", self.plane)
         bind(self.model, "marks", self.marks)
         self.preset.changed.connect(self._on_preset)
         for box in (self.level, self.span):
             box.changed.connect(self._on_numbers)
-        self.model.events.presets.connect(self._on_presets)
-        self.model.events.levels.connect(self._show)
-        self.model.events.dragging.connect(self._on_dragging)
+        listen(self, self.model.events.presets, self._on_presets)
+        listen(self, self.model.events.levels, self._show)
+        listen(self, self.model.events.dragging, self._on_dragging)
         self._on_presets()
 
     def _on_presets(self, _presets: Any = None) -> None:

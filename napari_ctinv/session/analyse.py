@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
 from ctinv.analysis.registry import ANALYSES
 from ctinv.errors import InputError
+from ctinv.sampler import Store
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import finding_layer
 from napari_ctinv.session.curves import Plotted, plots_of
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from ctinv.analysis.finding import Finding
-    from ctinv.sampler import Store
     from napari_ctinv.engine.run import Run
     from napari_ctinv.session import Activity, Session
 
@@ -31,7 +32,7 @@ class AnalyseModel:
         session: The session.
         chosen: Names of the analyses to run, keys of `ctinv.analysis.registry.ANALYSES`.
         seed: Seed of the null distributions.
-        findings: Name to finding, of the study that is shown; a new dict with each one that arrives.
+        findings: Name to finding, of the study on the screen; a new dict with each one that arrives.
         refused: Name to why an analysis could not be made, in one sentence.
         activity: The run.
     """
@@ -47,20 +48,24 @@ class AnalyseModel:
 
     def __post_init__(self) -> None:
         self.activity = self.session.activity("Analyse")
-        self._layers: dict[tuple[str, str], Layer] = {}
-        self._analysed: Store | None = None
-        self.session.invariances.events.study.connect(self._on_study)
+        self._layers: dict[tuple[Path, str, str], Layer] = {}
+        self._kept: dict[Path, tuple[dict[str, Finding], dict[str, str]]] = {}
+        self._path: Path | None = None
+        self.session.shown.events.samples.connect(self._on_study)
+        self._on_study()
 
     @property
     def study(self) -> Store:
-        """The study to analyse.
+        """The study to analyse: the one on the screen.
 
         Raises:
-            InputError: There is none, or no sample in it is finished.
+            InputError: There is none on disk, or no sample in it is finished.
         """
-        study = self.session.invariances.study
+        study = self.session.shown.study
         if study is None:
             raise InputError("there is no study to analyse; sample invariances first, or open a study.")
+        if not isinstance(study, Store):
+            raise InputError("these samples are in memory only; sample them into a study to analyse them.")
         if not study.certificates:
             raise InputError("the study has no finished sample yet; wait for the first ones.")
         return study
@@ -68,15 +73,12 @@ class AnalyseModel:
     @property
     def unit(self) -> str:
         """Unit of the scan of the study."""
-        study = self.session.invariances.study
+        study = self.session.shown.study
         return "HU" if study is None else study.provenance.unit
 
     def held(self) -> int:
         """How many samples of the study hold, certified and plausible: only those are analysed."""
-        study = self.session.invariances.study
-        if study is None:
-            return 0
-        return sum(one.passed and one.in_band is not False for one in study.certificates)
+        return sum(one.passed and one.in_band is not False for one in self.session.shown.certificates)
 
     def run(self, *names: str) -> Run:
         """Analyse the study; findings arrive one after the other.
@@ -99,8 +101,10 @@ class AnalyseModel:
             own=str(network.own) if network.own is not None else None,
             trust=network.trust or None,
         )
-        run = self.activity.start("napari_ctinv.work.analyse:analyse", request, on_item=self._arrive)
-        self._analysed = study
+        path = study.path
+        run = self.activity.start(
+            "napari_ctinv.work.analyse:analyse", request, on_item=lambda item: self._arrive(path, item)
+        )
         self._forget(request.names)
         return run
 
@@ -116,36 +120,49 @@ class AnalyseModel:
             key: Name of the map.
 
         Raises:
-            InputError: The study is gone.
+            InputError: The study is no longer on the screen.
         """
-        viewer, study = self.session.viewer, self._analysed
-        if study is None:
-            raise InputError("the study of this finding is no longer shown; analyse again.")
-        layer = self._layers.get((name, key))
+        viewer, study = self.session.viewer, self.study
+        asked = (study.path, name, key)
+        layer = self._layers.get(asked)
         if layer is None or layer not in viewer.layers:
-            tuple_ = finding_layer(study, self.findings[name], key, window=self.session.scan.window)
-            (layer,) = add_layers(viewer, [tuple_])
-            self._layers[name, key] = layer
+            made = finding_layer(study, self.findings[name], key, window=self.session.scan.window)
+            (layer,) = add_layers(viewer, [made])
+            self._layers[asked] = layer
         layer.visible = True
         viewer.layers.selection.active = layer
         return layer
 
-    def _arrive(self, item: Analysed) -> None:
-        if self._analysed is None:  # another study came in between
-            return
+    def _arrive(self, path: Path, item: Analysed) -> None:
+        """Add what was found to the findings of its study, whichever is on the screen by now."""
+        findings, refused = self._kept.get(path, ({}, {}))
         if item.finding is None:
-            self.refused = {**self.refused, item.name: item.refused}
-            return
-        self.findings = {**self.findings, item.name: item.finding}
+            refused = {**refused, item.name: item.refused}
+        else:
+            findings = {**findings, item.name: item.finding}
+        self._kept[path] = (findings, refused)
+        self._show()
 
     def _forget(self, names: tuple[str, ...]) -> None:
-        self.findings = {name: one for name, one in self.findings.items() if name not in names}
-        self.refused = {name: one for name, one in self.refused.items() if name not in names}
-        self._layers = {key: layer for key, layer in self._layers.items() if key[0] not in names}
+        """These are being found anew."""
+        path = self.study.path
+        findings, refused = self._kept.get(path, ({}, {}))
+        self._kept[path] = (
+            {name: one for name, one in findings.items() if name not in names},
+            {name: one for name, one in refused.items() if name not in names},
+        )
+        self._layers = {key: layer for key, layer in self._layers.items() if key[1] not in names}
+        self._show()
 
-    def _on_study(self, study: Any) -> None:
-        """Findings are about one study: they go with it."""
-        if study is not self._analysed and (self.findings or self.refused or self._analysed is not None):
-            self.activity.abandon()
-            self._analysed = None
-            self._forget(tuple(ANALYSES))
+    def _on_study(self, _value: Any = None) -> None:
+        """Findings are about one study, and come back with it."""
+        study = self.session.shown.study
+        self._path = study.path if isinstance(study, Store) else None
+        self._show()
+
+    def _show(self) -> None:
+        findings, refused = ({}, {}) if self._path is None else self._kept.get(self._path, ({}, {}))
+        if self.findings != findings:
+            self.findings = findings
+        if self.refused != refused:
+            self.refused = refused

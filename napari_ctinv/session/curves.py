@@ -36,6 +36,7 @@ class Drawn:
         lines: Column to label.
         log: Which axes are logarithmic: ``""``, ``"x"``, ``"y"`` or ``"xy"``.
         levels: Text to value of horizontal lines.
+        points: Whether values that follow each other are not joined, as their order means nothing.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Drawn:
     lines: Mapping[str, str]
     log: str = ""
     levels: Mapping[str, float] = field(default_factory=dict)
+    points: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,7 @@ class Plotted:
         lines: Label to x and y; NaN where nothing is known.
         log: As in `Drawn`.
         levels: As in `Drawn`.
+        points: As in `Drawn`.
     """
 
     title: str
@@ -65,6 +68,7 @@ class Plotted:
     lines: Mapping[str, Line]
     log: str = ""
     levels: Mapping[str, float] = field(default_factory=dict)
+    points: bool = False
 
 
 _CONTRAST = Drawn(
@@ -104,16 +108,30 @@ DRAWN: dict[tuple[str, str], tuple[Drawn, ...]] = {
             "row",
             "share of the noise's power",
             {"low_relative": "low band", "mid_relative": "mid band", "high_relative": "high band"},
+            points=True,
         ),
     ),
     ("matched-filter", "samples"): (
-        Drawn("Strongest disc of each sample", "row", "σ", {"sigma": "strongest disc"}),
+        Drawn("Strongest disc of each sample", "row", "σ", {"sigma": "strongest disc"}, points=True),
     ),
     ("lesion-blindness", "contrast_size"): (_CONTRAST, _SHARE),
     ("find-blind", "contrast_size"): (_CONTRAST, _SHARE),
     ("eigen-invariances", "directions"): (
-        Drawn("Size of each direction", NUMBER, "{unit}", {"rms_hu": "RMS", "peak_hu": "peak"}, log="y"),
-        Drawn("Detectability of each direction", NUMBER, "d′", {"d_in": "in the scan", "d_eps": "behind f"}),
+        Drawn(
+            "Size of each direction",
+            NUMBER,
+            "{unit}",
+            {"rms_hu": "RMS", "peak_hu": "peak"},
+            log="y",
+            points=True,
+        ),
+        Drawn(
+            "Detectability of each direction",
+            NUMBER,
+            "d′",
+            {"d_in": "in the scan", "d_eps": "behind f"},
+            points=True,
+        ),
     ),
     ("observer", "channels"): (
         Drawn(
@@ -121,6 +139,7 @@ DRAWN: dict[tuple[str, str], tuple[Drawn, ...]] = {
             "channel",
             "{unit}",
             {"without": "without the lesion", "with": "with it"},
+            points=True,
         ),
     ),
     ("representatives", "radius"): (
@@ -132,7 +151,9 @@ DRAWN: dict[tuple[str, str], tuple[Drawn, ...]] = {
         ),
     ),
     ("representatives", "membership"): (
-        Drawn("Which sample stands for which", "row", "row shown", {"stands_for": "stands for it"}),
+        Drawn(
+            "Which sample stands for which", "row", "row shown", {"stands_for": "stands for it"}, points=True
+        ),
     ),
 }
 
@@ -158,7 +179,7 @@ def _plotted(row: Drawn, columns: Columns, unit: str) -> Plotted:
         if column in columns
     }
     across = "number" if row.across == NUMBER else axis_text(row.across, unit)
-    return Plotted(row.title, across, row.up.replace("{unit}", unit), lines, row.log, row.levels)
+    return Plotted(row.title, across, row.up.replace("{unit}", unit), lines, row.log, row.levels, row.points)
 
 
 def _across(name: str, columns: Columns) -> NDArray[np.float64]:

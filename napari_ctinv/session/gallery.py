@@ -11,13 +11,10 @@ from psygnal import SignalGroupDescriptor
 
 from ctinv.errors import InputError
 from ctinv.fibre.tiers import Certificate
-from napari_ctinv.arrival import add_layers
-from napari_ctinv.layers import layer_info, samples_layer, window_limits
+from napari_ctinv.layers import window_limits
 from napari_ctinv.session.figures import number
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
-
     from napari_ctinv.engine.run import Run
     from napari_ctinv.session import Session
 
@@ -112,26 +109,15 @@ class GalleryModel:
         Raises:
             InputError: The sample is not in the study.
         """
-        study, viewer = self.session.analyse.study, self.session.viewer
-        if row not in study.rows:
-            raise InputError(f"sample {row} is not among the {len(study.rows)} finished samples.")
-        layer = self._stack()
-        viewer.dims.set_point(viewer.dims.ndim - 4, study.rows.index(row))
+        study, viewer, shown = self.session.analyse.study, self.session.viewer, self.session.shown
+        layer = shown.samples
+        if row not in study.rows[: shown.finished] or layer is None:
+            raise InputError(f"sample {row} is not among the {shown.finished} samples on the screen.")
+        shown.show(study.rows.index(row))
         viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world([0, 0, 0, 0])[-3])
         layer.visible = True
         viewer.layers.selection.active = layer
         self.shown = row
-
-    def _stack(self) -> Layer:
-        """The layer of x̃ of this study, added if it was taken away."""
-        study, viewer = self.session.analyse.study, self.session.viewer
-        key = study.provenance.key()
-        for layer in viewer.layers:
-            info = layer_info(layer.metadata)
-            if info.get("kind") == "samples" and info.get("key") == key:
-                return layer
-        (layer,) = add_layers(viewer, [samples_layer(study, window=self.session.scan.window)])
-        return layer
 
     def _on_findings(self, findings: Any) -> None:
         finding = findings.get(ANALYSIS)

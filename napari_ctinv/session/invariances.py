@@ -29,8 +29,8 @@ REGIONS = (CENTRE, DRAWN, WHOLE)
 TOGETHER = 25
 """Samples that are computed at once where memory allows."""
 SHORT = (
-    f"memory was short, so {{}} instead of {TOGETHER} samples are computed at once: it takes longer, and the samples are "
-    "the same but for rounding."
+    f"memory was short, so {{}} instead of {TOGETHER} samples are computed at once: it takes longer, and the samples "
+    "are the same but for rounding."
 )
 
 

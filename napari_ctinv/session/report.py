@@ -37,7 +37,7 @@ class ReportModel:
 
     def __post_init__(self) -> None:
         self.activity = self.session.activity("Write the report")
-        self.session.invariances.events.study.connect(self._on_study)
+        self.session.shown.events.samples.connect(self._on_study)
 
     def run(self) -> Run:
         """Write ``report.html`` and its record.

@@ -21,7 +21,7 @@ from napari_ctinv.session.figures import as_csv
 if TYPE_CHECKING:
     from napari.layers import Layer, Shapes
 
-    from ctinv.sampler import Store
+    from ctinv.sampler import Samples, Store
     from napari_ctinv.session import Session
 
 HEAD = (
@@ -68,6 +68,7 @@ class RoiModel:
     rows: tuple[RoiRow, ...] = ()
 
     def __post_init__(self) -> None:
+        self._kept: tuple[tuple[str, int], list[_Image]] | None = None
         for signal in ("inserted", "removed"):
             getattr(self.session.viewer.layers.events, signal).connect(self._look, position="last")
         self._look()
@@ -187,19 +188,29 @@ class RoiModel:
 
     def _images(self) -> Iterator[_Image]:
         """Scan, f(x), the sample that is seen, all maps and other images that are shown, mean and spread of the samples."""
-        study = self.session.invariances.study
+        study = self.session.shown.study
         names = set()
         for layer in self.session.viewer.layers:
             if self._measured(layer):
                 image = self._image(layer, study)
                 names.add(image.name)
                 yield image
-        if study is not None and study.certificates:
-            for make in (mean_layer, spread_layer):
-                data, arguments, _ = make(study)
-                if arguments["name"] not in names:
-                    grid = Grid(data.shape, arguments["scale"], arguments["translate"])
-                    yield _Image(arguments["name"], study.setting.volume.unit, grid, data)
+        yield from (image for image in self._maps_of(study) if image.name not in names)
+
+    def _maps_of(self, study: Store | Samples | None) -> list[_Image]:
+        """Mean and spread of the samples, read once; not while samples arrive, when each look would read all of them."""
+        if study is None or not study.certificates or self.session.invariances.activity.running:
+            return []
+        asked = (study.provenance.key(), len(study.rows))
+        if self._kept is None or self._kept[0] != asked:
+            unit = study.setting.volume.unit
+            made = [make(study) for make in (mean_layer, spread_layer)]
+            images = [
+                _Image(about["name"], unit, Grid(data.shape, about["scale"], about["translate"]), data)
+                for data, about, _ in made
+            ]
+            self._kept = (asked, images)
+        return self._kept[1]
 
     def _measured(self, layer: Layer) -> bool:
         from napari.layers import Image
@@ -212,7 +223,7 @@ class RoiModel:
             return False  # the region of the scan that is measured already
         return not turned and (layer.visible or info.get("kind") in ("ct", "denoised", "samples"))
 
-    def _image(self, layer: Any, study: Store | None) -> _Image:
+    def _image(self, layer: Any, study: Store | Samples | None) -> _Image:
         info = layer_info(layer.metadata)
         grid, values, name = Grid.of(layer), layer.data, layer.name
         if layer.ndim == 4:

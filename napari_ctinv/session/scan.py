@@ -14,9 +14,10 @@ from ctinv.volume import Volume
 from ctinv.windows import Window
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import layer_info, study_layers, volume_layer
-from napari_ctinv.reader import is_study
 from napari_ctinv.selection import volume_of
+from napari_ctinv.sniffing import is_study
 from napari_ctinv.viewing.letters import mark
+from napari_ctinv.viewing.planes import AXIAL, OTHER, plane_of, show_plane
 from napari_ctinv.viewing.readout import Readout, read_out
 from napari_ctinv.viewing.window_drag import window_drag
 from napari_ctinv.viewing.windows import presets_of, sharing_window, show_window, window_of
@@ -46,6 +47,7 @@ class ScanModel:
             everything in its unit so.
         presets: The windows to choose from, by name; those of the header first.
         dragging: Whether a drag with the left button changes the window.
+        plane: One of `napari_ctinv.viewing.planes.PLANES`, or ``"other"``; it follows the viewer.
         marks: Whether the scale bar and the letters of the patient's sides are shown.
         choices: The series of the folder that was opened, where one must be chosen.
         folder: What was opened last.
@@ -60,13 +62,14 @@ class ScanModel:
     levels: Window | None = None
     presets: dict[str, Window] = field(default_factory=dict)
     dragging: bool = False
+    plane: str = AXIAL
     marks: bool = True
     choices: tuple[Preview, ...] = ()
     folder: Path | None = None
     activity: Activity = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.activity = self.session.activity("Open a scan")
+        self.activity = self.session.activity("Open a scan", engine="reading")
         self._showing = False
         viewer = self.session.viewer
         # Last, so that the viewer has taken the change in before anybody answers it.
@@ -76,6 +79,9 @@ class ScanModel:
         self.events.layer.connect(self._on_chosen)
         self.events.levels.connect(self._on_levels)
         self.events.marks.connect(self._on_marks)
+        self.events.plane.connect(self._on_plane)
+        for signal in ("order", "ndim"):
+            getattr(viewer.dims.events, signal).connect(self._on_order)
         for layer in viewer.layers:
             self._take(layer)
 
@@ -199,6 +205,14 @@ class ScanModel:
         """The viewer's own slider was moved."""
         if not self._showing and self.layer is not None:
             self.levels = window_of(self.layer)
+
+    def _on_plane(self, plane: str) -> None:
+        if plane != OTHER and plane != plane_of(self.session.viewer):
+            show_plane(self.session.viewer, plane)
+
+    def _on_order(self, _event: Any = None) -> None:
+        if self.session.viewer.dims.ndim >= 3:
+            self.plane = plane_of(self.session.viewer)
 
     def _on_marks(self, marks: bool) -> None:
         mark(self.session.viewer, visible=marks)

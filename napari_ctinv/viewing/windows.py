@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from ctinv.volume import Volume
+from ctinv.volume import Acquisition, Volume
 from ctinv.windows import PRESETS, Window, percentile_window
 from napari_ctinv.layers import layer_info
 
 IMAGES = ("ct", "denoised", "samples")
-"""Kinds of layers that show values of the scan itself, which maps and differences do not."""
+"""Kinds of layers that show values of the scan itself, as a map does only if it says so."""
 
 PERCENTILES = "percentiles 1 to 99"
 
@@ -21,14 +21,20 @@ def presets_of(scan: Any) -> dict[str, Window]:
     volume = layer_info(scan.metadata).get("volume")
     if not isinstance(volume, Volume):
         return dict(PRESETS)
-    stated = volume.acquisition.window
-    header = {
-        "header" if len(stated) == 1 else f"header {k}": Window(*window)
-        for k, window in enumerate(stated, start=1)
-    }
+    header = _header_windows(volume.acquisition)
     if volume.modality == "CT":
         return {**header, **PRESETS}
     return {**header, PERCENTILES: percentile_window(volume.hu)}
+
+
+def _header_windows(acquisition: Acquisition) -> dict[str, Window]:
+    """One entry for each window of the header, with what the header calls it."""
+    names = acquisition.window_names or ("",) * len(acquisition.window)
+    numbers = [""] if len(names) == 1 else [f" {k}" for k in range(1, len(names) + 1)]
+    return {
+        f"header{number}" + (f" ({name.lower()})" if name else ""): Window(*window)
+        for number, name, window in zip(numbers, names, acquisition.window, strict=True)
+    }
 
 
 def window_of(layer: Any) -> Window:
@@ -45,11 +51,15 @@ def show_window(layers: Iterable[Any], window: Window) -> None:
 
 
 def sharing_window(layers: Iterable[Any], scan: Any) -> list[Any]:
-    """The layers that show values in the unit of the scan: the scan itself, other scans, f(x) and x̃."""
+    """The layers that show values of the scan in its unit: the scan itself, other scans, f(x), x̃ and their mean."""
     unit = layer_info(scan.metadata).get("unit")
     alike = [
         layer
         for layer in layers
-        if (info := layer_info(layer.metadata)).get("kind") in IMAGES and info.get("unit") == unit
+        if _is_image(info := layer_info(layer.metadata)) and info.get("unit") == unit
     ]
     return alike if scan in alike else [scan, *alike]
+
+
+def _is_image(info: dict[str, Any]) -> bool:
+    return info.get("kind") in IMAGES or bool(info.get("intensity"))

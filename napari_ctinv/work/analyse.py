@@ -65,13 +65,17 @@ def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
     """
     report("loading the network of the study", math.nan)
     from ctinv.analysis.registry import ANALYSES
-    from napari_ctinv.work.studies import subject
+    from napari_ctinv.work.studies import subject, told_at_each_pass
 
-    about = subject(request.study, own=request.own, trust=request.trust, device=request.device, report=report)
+    about, denoiser = subject(
+        request.study, own=request.own, trust=request.trust, device=request.device, report=report
+    )
     for index, name in enumerate(request.names):
-        report(f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names))
+        text, fraction = f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names)
+        report(text, fraction)
         begun = time.monotonic()
-        finding, refused = _one(name, about, request.seed)
+        with told_at_each_pass(denoiser, report, text, fraction):
+            finding, refused = _one(name, about, request.seed)
         yield Analysed(name, finding, refused, time.monotonic() - begun)
 
 

@@ -54,8 +54,8 @@ class NetworkFacts:
     """The card of a network.
 
     Attributes:
-        facts: As `ctinv.models.facts.network_facts` finds them.
-        origin: Who made it and how it was trained, as far as its bundle says (`ctinv.models.facts.origin`).
+        facts: As `ctinv.network_facts.network_facts` finds them.
+        origin: Who made it and how it was trained, as far as its bundle says (`ctinv.network_facts.origin`).
     """
 
     facts: dict[str, Any]
@@ -70,7 +70,7 @@ def inspect(request: InspectRequest, report: Report) -> Iterator[NetworkFacts | 
     """
     report("loading the network", math.nan)
     from ctinv.errors import TrustError
-    from ctinv.models.facts import network_facts, origin
+    from ctinv.network_facts import network_facts, origin
     from napari_ctinv.work import cached
 
     try:

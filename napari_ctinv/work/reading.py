@@ -11,6 +11,7 @@ from ctinv.errors import ChoiceError
 from ctinv.volume import Volume
 from napari_ctinv.engine.messages import Report
 from napari_ctinv.placement import canonical
+from napari_ctinv.sniffing import is_image
 
 if TYPE_CHECKING:
     from ctinv.io.previews import Preview
@@ -50,9 +51,7 @@ def read_scan(request: ReadRequest, report: Report) -> Iterator[Volume | Preview
 
 def _volume(request: ReadRequest, report: Report) -> Volume | None:
     """The scan; None where a series must be chosen first."""
-    from napari_ctinv.reader import IMAGE_SUFFIXES
-
-    if request.path.name.lower().endswith(IMAGE_SUFFIXES):
+    if is_image(request.path):
         from ctinv.io import read
 
         return read(request.path)

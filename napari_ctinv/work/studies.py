@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,9 @@ from napari_ctinv.engine.messages import Report
 
 if TYPE_CHECKING:
     from ctinv.analysis.subject import Subject
+    from ctinv.denoiser import Denoiser
 
-_subjects: dict[Any, Subject] = {}
+_subjects: dict[Any, tuple[Subject, Denoiser]] = {}
 
 
 def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
@@ -26,8 +28,10 @@ def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
     return None
 
 
-def subject(study: Path, *, own: str | None, trust: str | None, device: str, report: Report) -> Subject:
-    """A stored study with its denoiser.
+def subject(
+    study: Path, *, own: str | None, trust: str | None, device: str, report: Report
+) -> tuple[Subject, Denoiser]:
+    """A stored study and its denoiser.
 
     Args:
         study: Its folder.
@@ -50,5 +54,15 @@ def subject(study: Path, *, own: str | None, trust: str | None, device: str, rep
         weights = store.provenance.weights_sha256
         source = source_of(weights, own)
         denoiser = find_denoiser(weights, source, trust=trust if source else None, device=device)
-        _subjects[wanted] = Subject.of_study(store, denoiser, progress=report)
+        _subjects[wanted] = Subject.of_study(store, denoiser, progress=report), denoiser
     return _subjects[wanted]
+
+
+@contextmanager
+def told_at_each_pass(denoiser: Denoiser, report: Report, text: str, fraction: float) -> Iterator[None]:
+    """Report whenever f is evaluated, so that a wish to stop is heard within a long analysis too."""
+    handle = denoiser.network.register_forward_pre_hook(lambda *_: report(text, fraction))
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -53,6 +53,7 @@ class Acquisition:
         dose_fraction: Fraction of the original dose, below 1 if this scan was simulated.
         photons: Photons per detector element and view without object, known only for scans simulated by this package.
         window: Display windows from the header as ``(centre, width)`` pairs in the unit of the volume.
+        window_names: What the header calls each of these windows, "" where it says nothing known; empty if it names none.
         step: Step of the stored numbers in the unit of the volume, where it is another modality than CT.
     """
 
@@ -63,6 +64,7 @@ class Acquisition:
     dose_fraction: float | None = None
     photons: float | None = None
     window: tuple[tuple[float, float], ...] = ()
+    window_names: tuple[str, ...] = ()
     step: float | None = None
 
 

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 ROOT = Path(__file__).parents[2]
 SHOWN = {
@@ -34,7 +34,7 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, str(ROOT / "docs" / "tour.py"), "--quick", "--out", str(out)],
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=1400,
         env={**os.environ, "QT_QPA_PLATFORM": "xcb"} if sys.platform == "linux" else None,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -87,6 +87,7 @@ TEXTS = {
     "SoftwareVersions": "LO",
     "BodyPartExamined": "CS",
     "ConvolutionKernel": "SH",
+    "WindowCenterWidthExplanation": "LO",
     "DerivationDescription": "ST",
     # values that their kind does not allow, of elements that are read and that are not
     "PatientSex": "CS",

@@ -25,6 +25,7 @@ from ctinv.io.identity import (
     check_written,
     kernel_name,
     tags_of,
+    window_name,
 )
 
 WEIGHTS = {"model.safetensors": "ab" * 32}
@@ -168,3 +169,21 @@ def test_one_list_decides() -> None:
 )
 def test_a_kernel_is_a_known_word_or_a_short_code(values: list[str], name: str | None) -> None:
     assert kernel_name(values) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("LUNG", "LUNG"),
+        ("WINDOW2", "WINDOW2"),
+        (" Soft_Tissue ", "Soft Tissue"),
+        ("MEDIASTINUM", "MEDIASTINUM"),
+        ("Smith", ""),
+        ("lung Smith", ""),
+        ("Lung 19470311", ""),
+        ("WINDOW19470311", ""),
+        ("", ""),
+    ],
+)
+def test_the_name_of_a_window_is_of_known_words(text: str, name: str) -> None:
+    assert window_name(text) == name

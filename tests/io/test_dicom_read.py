@@ -324,3 +324,12 @@ def test_silence_ends_with_the_last_reader() -> None:
     second.__exit__(None, None, None)
     assert list(warnings.filters) == before
     assert logging.getLogger("pydicom").level == level
+
+
+def test_windows_carry_their_known_names(tmp_path: Path) -> None:
+    def name(_z: int, ds: Dataset) -> None:
+        ds.WindowCenterWidthExplanation = ["MEDIASTINUM", f"{series.CANARY} special"]
+
+    volume = read_series(series.write(series.datasets(edit=name), tmp_path))
+    assert volume.acquisition.window == ((40.0, 400.0), (-600.0, 1500.0))
+    assert volume.acquisition.window_names == ("MEDIASTINUM", "")

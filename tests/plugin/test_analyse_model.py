@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError
 from ctinv.io.dicom import read_series
 from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler, Store
+from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.layers import layer_info, study_layers
+from napari_ctinv.layers import layer_info
 from napari_ctinv.sample_data import quarter_dose
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.roi import HEAD
@@ -43,9 +44,7 @@ def session(made: Path) -> Iterator[Session]:
     viewer = ViewerModel()  # a session does not keep its viewer
     session = session_of(viewer)
     add_layers(session.viewer, quarter_dose())
-    store = Store.open(made)
-    add_layers(session.viewer, study_layers(store))
-    session.invariances.study = store
+    session.scan.open(made)
     yield session
     session.close()
 
@@ -89,18 +88,23 @@ def test_curves_say_their_units(session: Session) -> None:
     assert (y > 0).all()
 
 
-def test_another_study_takes_the_findings_away(session: Session) -> None:
-    model = session.analyse
+def test_findings_go_and_come_with_their_study(session: Session, made: Path, tmp_path: Path) -> None:
+    model, first = session.analyse, session.shown.samples
     assert model.run("matched-filter").wait(300).state == "done"
-    session.invariances.study = Store.open(session.invariances.study.path)
+    finding = model.findings["matched-filter"]
+    session.scan.open(shutil.copytree(made, tmp_path / "other.zarr"))
+    assert model.study.path == tmp_path / "other.zarr"
     assert model.findings == {}
-    session.invariances.study = None
+    session.viewer.layers.selection.active = first
+    assert model.findings == {"matched-filter": finding}
+    session.viewer.layers.clear()
+    assert model.findings == {}
     with pytest.raises(InputError, match="no study"):
         model.run()
 
 
 def test_the_gallery_shows_shares_and_goes_to_the_sample(session: Session) -> None:
-    gallery, store = session.gallery, session.invariances.study
+    gallery, store = session.gallery, session.shown.study
     assert gallery.run().wait(300).state == "done"
     assert 1 <= len(gallery.cards) <= 6
     assert sum(card.share for card in gallery.cards) == pytest.approx(1)
@@ -118,7 +122,7 @@ def test_the_gallery_shows_shares_and_goes_to_the_sample(session: Session) -> No
 
 
 def test_a_region_is_measured_at_one_place_in_every_image(session: Session) -> None:
-    model, store, scan = session.roi, session.invariances.study, session.scan.layer
+    model, store, scan = session.roi, session.shown.study, session.scan.layer
     layer = model.draw("ellipse")
     assert layer.mode == "add_ellipse"
     corners = [(183.5, 163.5), (183.5, 171.5), (191.5, 171.5), (191.5, 163.5)]

@@ -99,6 +99,20 @@ def test_a_stop_ends_it_between_two_analyses(study: Path) -> None:
         next(steps)
 
 
+def test_a_stop_is_heard_within_a_long_analysis(study: Path) -> None:
+    told: list[str] = []
+
+    def stop(text: str, _fraction: float) -> None:
+        told.append(text)
+        if told.count("analysing: channelised hotelling observer") == 5:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        next(analyse(request(study, "observer"), stop))
+    ((_, denoiser),) = studies._subjects.values()
+    assert not denoiser.network._forward_pre_hooks
+
+
 def test_a_shipped_denoiser_goes_before_the_users_own(study: Path) -> None:
     weights = Store.open(study).provenance.weights_sha256
     assert studies.source_of(weights, "mine") is None

@@ -75,3 +75,16 @@ def test_letters_follow_the_viewer(tmp_path: object) -> None:
     assert not viewer.canvas.overlays.scale_bar.visible
     model.marks = True
     assert shown(viewer) == "PARL"
+
+
+def test_planes_hang_as_in_radiology_and_follow_the_viewer() -> None:
+    viewer = ViewerModel()
+    model = session_of(viewer).scan
+    add_layers(viewer, [volume_layer(make_volume())])
+    for plane, expected in {"coronal": "SIRL", "sagittal": "SIAP", "axial": "APRL"}.items():
+        model.plane = plane
+        assert shown(viewer) == expected
+    viewer.dims.order = (1, 2, 0)
+    assert model.plane == "other"
+    viewer.dims.order = (2, 0, 1)
+    assert model.plane == "sagittal"

@@ -11,12 +11,13 @@ import pytest
 from plugin_studies import FEET_FIRST, make_volume
 
 from ctinv.errors import CtinvError
+from ctinv.io.dicom_write import write_series
 from ctinv.resources import ct_folder
 from ctinv.sampler import Store
 from ctinv.volume import Volume
 from napari_ctinv.layers import LayerTuple, study_layers, volume_layer
 from napari_ctinv.reader import get_reader
-from napari_ctinv.sample_data import quarter_dose
+from napari_ctinv.sample_data import phantom, quarter_dose
 from napari_ctinv.writer import write_dicom, write_nifti
 
 SERIES = ct_folder() / "quarter_dose"
@@ -77,6 +78,21 @@ def test_sample_data_states_where_it_comes_from() -> None:
     assert layer[1]["name"] == "quarter dose"
 
 
+def test_the_phantom_is_the_same_each_time_and_noisier_at_the_lower_dose() -> None:
+    full, quarter = phantom()
+    assert [layer[1]["name"] for layer in (full, quarter)] == ["phantom full dose", "phantom quarter dose"]
+    noise = [float(layer[0][0, 246:266, 246:266].std()) for layer in (full, quarter)]
+    assert 1.7 < noise[1] / noise[0] < 2.3
+    assert np.array_equal(quarter[0], phantom()[1][0])
+
+
+def test_several_series_without_a_window_are_one_sentence(tmp_path: Path, volume: Volume) -> None:
+    write_series(volume, tmp_path / "a", description="one")
+    write_series(volume[:2], tmp_path / "b", description="two")
+    with pytest.raises(CtinvError, match="the folder holds 2 CT series, #1: 9 slices"):
+        read(tmp_path)
+
+
 def test_a_study_opens_without_any_network(store: Store) -> None:
     layers = read(store.path)
     assert [layer[1]["name"] for layer in layers] == [layer[1]["name"] for layer in study_layers(store)]
@@ -90,7 +106,7 @@ def test_a_study_opens_without_torch(store: Store) -> None:
         "print(len(layers), 'torch' in sys.modules, 'monai' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["6", "False", "False"]
+    assert done.stdout.split() == ["7", "False", "False"]
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nii"])

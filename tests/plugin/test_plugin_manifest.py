@@ -30,7 +30,7 @@ def test_widgets_and_samples_have_the_names_of_the_docs(manifest: PluginManifest
     widgets = {widget.display_name for widget in manifest.contributions.widgets or []}
     samples = {sample.key for sample in manifest.contributions.sample_data or []}
     assert widgets == {"CT Invariances"}
-    assert samples == {"quarter_dose", "full_dose"}
+    assert samples == {"quarter_dose", "full_dose", "phantom"}
 
 
 def test_nothing_heavy_is_imported_before_a_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,11 +146,15 @@ def test_one_window_for_all_that_is_in_the_unit_of_the_scan(
     scan = session.scan
     assert scan.preset == "header", "the header's own window is shown first"
     assert scan.levels == Window(-600.0, 1500.0)
-    maps = {name: tuple(layer.contrast_limits) for name, layer in studied.items() if "[HU]" in name}
+    maps = {
+        name: tuple(layer.contrast_limits)
+        for name, layer in studied.items()
+        if "[HU]" in name and "mean" not in name
+    }
     for name, window in PRESETS.items():
         scan.levels = scan.presets[name]
         assert scan.presets[name] == window
-        for image in ("x", "f(x) cnn10", "x̃ cnn10 output", "x region"):
+        for image in ("x", "f(x) cnn10", "x̃ cnn10 output", "x region", "mean [HU]"):
             assert tuple(studied[image].contrast_limits) == window.limits
     assert {name: tuple(studied[name].contrast_limits) for name in maps} == maps
     assert scan.window == PRESETS["brain"].limits
@@ -199,19 +204,20 @@ def test_the_readout_is_the_voxel_under_the_cursor(session: Session, studied: di
 
 
 def test_the_mean_is_that_of_the_same_study(session: Session, studied: dict[str, Any]) -> None:
-    spread = studied["spread [HU]"]
-    for key, value in ((None, 11.0), (spread.metadata["ctinv"]["key"], 7.0), ("other", 99.0)):
-        info = {**spread.metadata["ctinv"], "key": key}
-        session.viewer.add_image(
-            np.full_like(spread.data, value),
-            name="mean [HU]",
-            scale=spread.scale,
-            translate=spread.translate,
-            units=spread.units,
-            metadata={"ctinv": info},
-        )
+    spread, mean = studied["spread [HU]"], studied["mean [HU]"]
+    other = {**mean.metadata["ctinv"], "key": "other"}
+    session.viewer.add_image(
+        np.full_like(mean.data, 99.0),
+        name="mean [HU]",
+        scale=mean.scale,
+        translate=mean.translate,
+        units=mean.units,
+        metadata={"ctinv": other},
+    )
     found = session.scan.readout(spread.data_to_world((0, 3, 3)))
-    assert found.samples.startswith("7.0 ± ")
+    assert found.samples == f"{mean.data[0, 3, 3]:.1f} ± {spread.data[0, 3, 3]:.1f} HU"
+    session.viewer.layers.remove(mean)
+    assert session.scan.readout(spread.data_to_world((0, 3, 3))).samples.startswith("– ± ")
 
 
 def drag(model: Any, viewer: Any, **press: Any) -> tuple[bool, Any]:
@@ -262,3 +268,13 @@ def test_facts_hold_what_is_known_and_no_more(session: Session) -> None:
     session.viewer.add_image(np.zeros((3, 20, 30), np.float32), scale=(2, 1, 1), units="mm", name="foreign")
     session.scan.layer = session.viewer.layers["foreign"]
     assert dict(session.scan.facts())["Matrix"] == "30 × 20 × 3"
+
+
+def test_the_windows_of_the_header_carry_its_names(session: Session) -> None:
+    volume = make_volume()
+    windows = ((40.0, 400.0), (-600.0, 1500.0))
+    acquisition = replace(volume.acquisition, window=windows, window_names=("MEDIASTINUM", ""))
+    add_layers(session.viewer, [volume_layer(replace(volume, acquisition=acquisition))])
+    assert list(session.scan.presets)[:2] == ["header 1 (mediastinum)", "header 2"]
+    assert list(session.scan.presets)[2:] == list(PRESETS)
+    assert session.scan.preset == "header 1 (mediastinum)"

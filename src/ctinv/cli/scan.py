@@ -69,7 +69,7 @@ def info(
         try:
             with reporting() as progress:
                 progress("loading the network", math.nan)
-                from ctinv.models.facts import network_facts
+                from ctinv.network_facts import network_facts
 
                 found = network_facts(load(source, network=network, card=card, trust=trust), progress)
         except TrustError as error:

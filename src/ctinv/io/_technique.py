@@ -7,13 +7,23 @@ import math
 from pydicom import Dataset
 
 from ctinv.io._fields import Fields
-from ctinv.io.identity import PRIVATE_CREATOR, PRIVATE_DOSE, PRIVATE_GROUP, PRIVATE_PHOTONS, kernel_name
+from ctinv.io.identity import (
+    PRIVATE_CREATOR,
+    PRIVATE_DOSE,
+    PRIVATE_GROUP,
+    PRIVATE_PHOTONS,
+    kernel_name,
+    window_name,
+)
 from ctinv.volume import Acquisition
 
 
 def acquisition_of(fields: Fields) -> Acquisition:
     """Technical facts of one slice; what is missing or no number stays None."""
     centres, widths = fields.numbers("WindowCenter") or (), fields.numbers("WindowWidth") or ()
+    names = [window_name(text) for text in fields.words("WindowCenterWidthExplanation")]
+    named = zip(centres, widths, [*names, *[""] * len(centres)], strict=False)
+    windows = [(centre, width, name) for centre, width, name in named if width > 0]
     dose, photons = _own_block(fields.layers[-1])
     return Acquisition(
         kvp=fields.optional("KVP"),
@@ -22,7 +32,8 @@ def acquisition_of(fields: Fields) -> Acquisition:
         kernel=kernel_name(fields.words("ConvolutionKernel")),
         dose_fraction=dose,
         photons=photons,
-        window=tuple((c, w) for c, w in zip(centres, widths, strict=False) if w > 0),
+        window=tuple((centre, width) for centre, width, _ in windows),
+        window_names=tuple(name for _, _, name in windows) if any(names) else (),
     )
 
 

@@ -69,7 +69,7 @@ READ: dict[str, Leaves] = {
         ),
         Leaves.NUMBER,
     ),
-    **dict.fromkeys(("Modality", "Units", "ConvolutionKernel"), Leaves.WORD),
+    **dict.fromkeys(("Modality", "Units", "ConvolutionKernel", "WindowCenterWidthExplanation"), Leaves.WORD),
     **dict.fromkeys(
         ("SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName"),
         Leaves.HASH,
@@ -182,6 +182,12 @@ _KERNEL_WORDS = frozenset(_KERNELS.split())
 _KERNEL_CODE = re.compile(r"[A-Za-z]{1,2}(?:\d{1,3}[a-z]{0,2})?|\d{1,3}")
 _LONGEST_KERNEL = 16
 
+_WINDOWS = """
+abdomen abdominal bone brain cerebrum chest default ear head inner larynx liver lung mediastinal mediastinum neck normal
+osteo pelvis petrous pulmonary sinus soft softtissue spine standard stroke subdural tissue vascular window win
+"""
+_WINDOW_WORDS = frozenset(_WINDOWS.split())
+
 
 def tags_of(keywords: Iterable[str]) -> list[int]:
     """Tag numbers of DICOM keywords."""
@@ -209,6 +215,18 @@ def kernel_name(values: Iterable[str]) -> str | None:
     words = re.findall(r"[A-Za-z0-9]+", text)
     known = all(word.lower() in _KERNEL_WORDS or _KERNEL_CODE.fullmatch(word) for word in words)
     return text if words and known else None
+
+
+def window_name(text: str) -> str:
+    """The name of a display window such as LUNG, WINDOW2 or SOFT TISSUE; "" for any other text.
+
+    Every word must be a known one with at most two digits behind it, since anything can be typed into the attribute.
+    """
+    words = re.findall(
+        r"[A-Za-z]+|\S+?", re.sub(r"(?<=[A-Za-z])\d{1,2}(?![0-9A-Za-z])", "", text.replace("_", " "))
+    )
+    known = words and all(word.lower() in _WINDOW_WORDS for word in words)
+    return " ".join(text.replace("_", " ").split()) if known else ""
 
 
 def check_written(dataset: Dataset, *, handed_over: bool) -> None:

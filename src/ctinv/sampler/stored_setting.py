@@ -31,7 +31,7 @@ def setting_json(setting: Setting, dtype: np.dtype[Any]) -> dict[str, Any]:
         "slices": len(setting.context),
         "offset": list(volume.offset),
         "affine": volume.affine.tolist(),
-        "acquisition": asdict(volume.acquisition),
+        "acquisition": _facts(volume.acquisition),
         "modality": volume.modality,
         "unit": volume.unit,
         "eta": setting.eta is not None,
@@ -109,6 +109,11 @@ def _read(planes: Planes, name: str) -> NDArray[np.float32]:
             f"{name} of {planes.folder.name} is lost or NaN; `ctinv repair {planes.folder.name}` says what can be done."
         )
     return values
+
+
+def _facts(acquisition: Acquisition) -> dict[str, Any]:
+    """All but the names of windows, which are for the screen only."""
+    return {name: value for name, value in asdict(acquisition).items() if name != "window_names"}
 
 
 def _acquisition(data: dict[str, Any]) -> Acquisition:
