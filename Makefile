@@ -72,8 +72,11 @@ lint: $(INSTALLED)
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -n -W --keep-going -q -b html docs out/docs
 
+# A virtual screen where there is one, so that the pictures do not depend on the desk.
+SCREEN := $(if $(shell command -v xvfb-run),xvfb-run -a -s "-screen 0 1400x900x24")
+
 tour: $(INSTALLED)
-	$(BIN)/python docs/tour.py --out docs/img/tour
+	$(SCREEN) $(BIN)/python docs/tour.py --out docs/img/tour
 
 audit: $(INSTALLED)
 	$(BIN)/python scripts/audit.py

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,24 +45,22 @@ def _tour(out: Path, *, quick: bool, only: list[str] | None, home: Path) -> int:
     from _tour.opening import opened
     from _tour.stations import STATIONS
 
-    figures: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     with opened(out, quick=quick, home=home) as stage:
         for name in STATIONS if only is None else only:
             begin = time.perf_counter()
             with stage.no_errors():
                 STATIONS[name](stage)
-            figures[name] = round(time.perf_counter() - begin, 2)
-            print(f"{name}: {figures[name]:.1f} s", file=sys.stderr, flush=True)
-        record = {
-            "quick": quick,
-            "threads": os.environ.get("OMP_NUM_THREADS", ""),
-            "seconds": figures,
-            "figures": stage.figures,
-            "window": stage.heartbeat.figures(),
-            "pictures": stage.pictures,
-        }
-    (out / "tour.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            seconds[name] = round(time.perf_counter() - begin, 2)
+            print(f"{name}: {seconds[name]:.1f} s", file=sys.stderr, flush=True)
+            _write(out, {"quick": quick, "seconds": seconds, **stage.record()})
     return 0
+
+
+def _write(out: Path, record: dict[str, Any]) -> None:
+    """The figures so far, so that a tour that is stopped has those of the stations it has passed."""
+    record["threads"] = os.environ.get("OMP_NUM_THREADS", "")
+    (out / "tour.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

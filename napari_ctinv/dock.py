@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
+from napari_ctinv.dropping import Dropping
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import session_of
 
@@ -81,10 +83,16 @@ class CtInvariances(QWidget):
         self.tabs.currentChanged.connect(lambda _index: self._page().build())
         self._page().build()
         # Once the window is complete, and the interface has answered.
+        self._watched: QWidget | None = None
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
         self._settling.timeout.connect(self._settle)
         self._settling.start()
+
+    def open(self, path: Path) -> None:
+        """Open a scan or a study, as from the Scan tab."""
+        self.show_tab("Scan")
+        self.section("Scan", "Scan").open(path)
 
     def section(self, title: str, tab: str | None = None) -> Any:
         """A section by its heading, its tab built if need be.
@@ -129,8 +137,10 @@ class CtInvariances(QWidget):
     def _settle(self) -> None:
         """Watch the window, and let the computing process load its libraries, which takes seconds."""
         window = self.window()
-        if window is not None and window is not self:
+        if window is not None and window is not self and window is not self._watched:
             window.installEventFilter(self)
+            self._watched = window
+            self._dropping = Dropping(window, self.open)
         self.session.warm()
 
     def _page(self) -> _Page:
@@ -182,6 +192,11 @@ def show(viewer: Any, tab: str, section: str | None = None) -> CtInvariances:
     _dock, widget = viewer.window.add_plugin_dock_widget("napari-ctinv", "CT Invariances")
     widget.show_tab(tab, section)
     return widget
+
+
+def open_folder(viewer: Any) -> None:
+    """Menu: Open a CT folder or a study."""
+    show(viewer, "Scan").section("Scan").folder.click()
 
 
 def show_denoise(viewer: Any) -> None:

@@ -273,6 +273,10 @@ class Stage:
             self.pictures[name]["section"] = self.place(self.shown)
             self.pictures[name]["fits"] = self.shown.size().width() <= _area_of(self.shown).viewport().width()
 
+    def record(self) -> dict[str, Any]:
+        """Figures, gaps of the window's thread, and what lies where in the pictures, as plain data."""
+        return {"figures": self.figures, "window": self.heartbeat.figures(), "pictures": self.pictures}
+
     def place(self, widget: QWidget) -> list[int]:
         """Where a widget lies in the picture, as far as it is seen: x, y, width, height."""
         region = widget.visibleRegion().boundingRect()

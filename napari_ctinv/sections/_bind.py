@@ -43,7 +43,7 @@ def listen(owner: Any, signal: Any, slot: Callable[..., Any], **how: Any) -> Non
     signal.connect(slot, **how)
 
     def let_go() -> None:
-        with suppress(ValueError, KeyError, RuntimeError):  # the model went first
+        with suppress(ValueError, KeyError, RuntimeError, AttributeError):  # the other side went first
             signal.disconnect(slot)
 
     owner.destroyed.connect(let_go)

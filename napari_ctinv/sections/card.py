@@ -8,7 +8,7 @@ from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QResizeEvent, QShowEvent
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy
 
 from napari_ctinv.card_rows import Row, card_rows
 from napari_ctinv.sections._bind import listen
@@ -86,6 +86,8 @@ class _Table(QLabel):
         self.setWordWrap(True)
         self.setTextFormat(Qt.TextFormat.RichText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # A whole hash cannot be broken, and must not make the column wider than the dock.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def show_rows(self, rows: list[Row]) -> None:
         """Show these."""

@@ -16,8 +16,8 @@ from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.gallery import Card
 
-EDGE = 86
-_COLUMNS = 3
+EDGE = 120
+_COLUMNS = 2
 _GAP = 3
 
 

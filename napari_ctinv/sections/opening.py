@@ -16,8 +16,6 @@ from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 
 if TYPE_CHECKING:
-    import napari
-
     from napari_ctinv.session import Session
 
 FILES = "Scans (*.dcm *.nii *.nii.gz *.nrrd *.nhdr *.mha *.mhd);;All files (*)"
@@ -63,6 +61,10 @@ class Opening(Section):
     def open_file(self) -> None:
         """Ask for a file and open it."""
         self._open(QFileDialog.getOpenFileName(self, "DICOM file, NIfTI, NRRD or MetaImage", "", FILES)[0])
+
+    def open(self, path: Path) -> None:
+        """Open a scan or a study, and tell what is wrong with it."""
+        self.guard(lambda: self.model.open(path))()
 
     def _open(self, path: str) -> None:
         if path:
@@ -111,10 +113,3 @@ class Opening(Section):
         number = choose_series(self.model.choices, self.window())
         if number is not None and self.model.folder is not None:
             self.model.open(self.model.folder, number)
-
-
-def open_folder(viewer: napari.Viewer) -> None:
-    """The menu entry: napari's own reader would fail on a DICOM folder and on a study."""
-    folder = QFileDialog.getExistingDirectory(None, "Folder of a DICOM series, or a study (*.zarr)")
-    if folder:
-        viewer.open(folder, plugin="napari-ctinv")

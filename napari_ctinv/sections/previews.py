@@ -15,7 +15,7 @@ from napari_ctinv.session import Session
 from napari_ctinv.session.train_history import Picture
 from napari_ctinv.session.train_layers import CAPTIONS
 
-EDGE = 148
+EDGE = 138
 """Edge of a picture in pixels of the screen: two beside each other fit into the dock."""
 _ERRORS_HU = 50.0
 

@@ -195,7 +195,7 @@ class Training(Section):
         listen(self, model.events.choices, self._on_choices)
         listen(self, model.events.split, self._on_split)
         for signal in (model.events.denoiser, model.events.own_denoiser):
-            signal.connect(self._on_denoiser)
+            listen(self, signal, self._on_denoiser)
         listen(self, model.events.problem, self.say)
         listen(self, model.events.found, self._on_found)
         self._quiet = QTimer(self)
@@ -206,14 +206,14 @@ class Training(Section):
             listen(self, getattr(model.events, name), self._soon)
         measuring = model.measuring.events
         for signal in (model.events.estimate, measuring.state, measuring.text, measuring.message):
-            signal.connect(self._on_estimate)
+            listen(self, signal, self._on_estimate)
         for signal in (
             model.events.standing,
             model.events.left,
             model.events.bundle,
             model.activity.events.state,
         ):
-            signal.connect(self._on_standing)
+            listen(self, signal, self._on_standing)
         activity = model.activity.events
         listen(self, activity.text, self._on_text)
         listen(self, activity.fraction, self._on_fraction)

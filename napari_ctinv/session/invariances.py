@@ -202,7 +202,7 @@ class _Arrival:
         """The run has ended: the maps go below the samples."""
         study = self._model.study
         if study is not None and study.certificates:
-            for layer in map_layers(study):
+            for layer in map_layers(study, window=self._window):
                 self._model.session.later(partial(self._add, layer, below=True))
         self._model.session.later(self._select)
 

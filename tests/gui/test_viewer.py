@@ -125,13 +125,13 @@ def test_invariances_arrive_exactly_over_the_scan(
     maps = {
         layer.name: layer for layer in viewer.layers if layer.metadata.get("ctinv", {}).get("kind") == "map"
     }
-    assert set(maps) == {"spread [HU]", "worst feed-back error [HU]", "lesion map η"}
+    assert set(maps) == {"mean [HU]", "spread [HU]", "worst feed-back error [HU]", "lesion map η"}
     assert all(layer.colorbar.visible for layer in maps.values())
     before = list(viewer.layers)
     assert press(section).state == "done", "the same request finds its samples"
     qtbot.waitUntil(lambda: model.complete, timeout=10_000)
     assert all(layer in viewer.layers for layer in before), "older results stay"
-    assert len({layer.name for layer in viewer.layers}) == len(before) + 5, "new ones have names of their own"
+    assert len({layer.name for layer in viewer.layers}) == len(before) + 6, "new ones have names of their own"
     (x, *_rest) = viewer.open(str(store.path), plugin=PLUGIN)
     np.testing.assert_allclose(x.data_to_world([0, 5, 7]), low_dose.data_to_world([8, 185, 167]))
 
