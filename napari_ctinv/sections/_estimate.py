@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel
 
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.session import Session
 
 SETTLE_MS = 300
@@ -33,7 +34,7 @@ class EstimateLine(QLabel):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self._update)
-        session.estimate.events.text.connect(self._show)
+        listen(self, session.estimate.events.text, self._show)
         self.setText(session.estimate.text)
         self._connect()
 
@@ -49,15 +50,13 @@ class EstimateLine(QLabel):
         signals += [session.settings.events.device, session.scan.events.layer]
         signals += [session.invariances.activity.events.state]
         signals += [viewer.dims.events.point, viewer.scene.camera.events.center]
-        for signal in signals:
-            signal.connect(self._soon)
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
-            event.connect(self._soon)
-        viewer.layers.events.inserted.connect(self._watch_drawing)
+        for signal in (*signals, viewer.layers.events.inserted, viewer.layers.events.removed):
+            listen(self, signal, self._soon)
+        listen(self, viewer.layers.events.inserted, self._watch_drawing)
 
     def _watch_drawing(self, event: Any) -> None:
         if isinstance(event.value, Shapes):
-            event.value.events.data.connect(self._soon)
+            listen(self, event.value.events.data, self._soon)
 
     def _show(self, text: str) -> None:
         self.setText(text)

@@ -11,6 +11,7 @@ from qtpy.QtGui import QGuiApplication, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton
 
 from napari_ctinv.card_rows import Row, card_rows
+from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
 from napari_ctinv.session.activity import IDLE
@@ -38,11 +39,11 @@ class ModelCard(Section):
         buttons.addWidget(self.copy)
         self.add(self.rows)
         self.add(buttons)
-        self.model.events.facts.connect(self._show)
-        self.model.activity.events.state.connect(self._on_state)
-        self.model.activity.events.message.connect(self.say)
+        listen(self, self.model.events.facts, self._show)
+        listen(self, self.model.activity.events.state, self._on_state)
+        listen(self, self.model.activity.events.message, self.say)
         for signal in (self.model.events.name, self.model.events.own):
-            signal.connect(self._soon)
+            listen(self, signal, self._soon)
         self._show(self.model.facts)
 
     def showEvent(self, event: QShowEvent | None) -> None:

@@ -8,7 +8,7 @@ from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, LineEdit
 from qtpy.QtCore import QTimer
 
-from napari_ctinv.sections._bind import bind
+from napari_ctinv.sections._bind import bind, listen
 from napari_ctinv.sections._paths import PathField, SourceField, is_function
 from napari_ctinv.sections._section import Section
 from napari_ctinv.sections._trust import TrustDialog
@@ -60,11 +60,11 @@ class Network(Section):
         bind(model, "network_class", self.network_class)
         self.own.bind(model, "own")
         self.card.bind(model, "card")
-        model.events.own.connect(self._on_own)
+        listen(self, model.events.own, self._on_own)
         for signal in (model.events.own, model.events.network_class, model.events.card):
-            signal.connect(self._on_source)
-        model.events.question.connect(self._ask)
-        model.activity.events.message.connect(self._on_message)
+            listen(self, signal, self._on_source)
+        listen(self, model.events.question, self._ask)
+        listen(self, model.activity.events.message, self._on_message)
         self._on_own(model.own)
 
     def _on_own(self, own: Any) -> None:

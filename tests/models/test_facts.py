@@ -21,7 +21,11 @@ def test_facts_of_a_shipped_network_are_those_of_its_bundle() -> None:
     denoiser = load_denoiser("cnn10")
     facts = network_facts(denoiser, quiet)
     about = json.loads((bundles_folder() / "cnn10" / METADATA).read_text())["ctinv"]
-    assert (facts["mean_hu"], facts["std_hu"], facts["unit"]) == (about["mean_hu"], about["std_hu"], about["unit"])
+    assert (facts["mean_hu"], facts["std_hu"], facts["unit"]) == (
+        about["mean_hu"],
+        about["std_hu"],
+        about["unit"],
+    )
     assert set(about["taps"]) < set(facts["taps"]) == set(denoiser.taps)
     assert facts["parameters"] == sum(one.numel() for one in denoiser.parameters())
     assert set(facts["weights_sha256"].values()) <= set(about["weights_sha256"].values())
@@ -42,5 +46,7 @@ def test_a_file_and_a_bundle_of_anything_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "weights.pt").write_bytes(b"x")
     assert origin(tmp_path) == origin(tmp_path / "weights.pt") == origin("module:function") == {}
-    (tmp_path / METADATA).write_text(json.dumps({"description": 7, "ctinv": [], "authors": "", "references": []}))
+    (tmp_path / METADATA).write_text(
+        json.dumps({"description": 7, "ctinv": [], "authors": "", "references": []})
+    )
     assert origin(tmp_path) == {}
