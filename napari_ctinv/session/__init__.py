@@ -140,7 +140,7 @@ class Session:
         self.engine().delivery.post(lambda: call() if self._closings == closings else None)
 
     def warm(self) -> None:
-        """Let the computing process load its libraries while the user still looks around, and this one what reads studies."""
+        """Let the computing process load its libraries while the user looks around, and this one what reads studies."""
         self._warm_up  # noqa: B018
         threading.Thread(target=lambda: importlib.import_module("ctinv.sampler.store")).start()
 

@@ -149,7 +149,9 @@ def test_noise_before_and_after(dock: CtInvariances) -> None:
     section.bar.button.click()
     assert session.noise.activity.run.wait(120).state == "done"
     (scan, fx) = session.noise.found.noises
-    assert [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10 [1]"]
+    assert (
+        [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10 [1]"]
+    )
     assert list(section.plot.lines) == [scan.name, fx.name]
     assert fx.std < scan.std
     section.squares.click()

@@ -1,4 +1,4 @@
-"""A network of the user's own: looked at in the computing process, asked about before it runs code, and its card in words."""
+"""A network of the user's own: looked at in the computing process, asked about before code runs, and its card in words."""
 
 from __future__ import annotations
 
