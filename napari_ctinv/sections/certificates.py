@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import QModelIndex, Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QStyle, QStyledItemDelegate, QTableView
 
 from napari_ctinv.sections._bind import listen
 from napari_ctinv.sections._certificate_rows import CertificateRows
@@ -12,8 +14,20 @@ from napari_ctinv.session import Session
 
 ROW_HEIGHT = 20
 HEIGHT = 220
-WIDTHS = (34, 42, 36, 40, 40, 46)
+WIDTHS = (24, 41, 33, 41, 41, 25)
 """Of all columns but the last, in pixels: figures in a dock of 340."""
+STYLE = "QTableView, QHeaderView::section { font-size: 8pt; padding: 1px }"
+
+
+class _StaysRed(QStyledItemDelegate):
+    """The colour of a chosen row does not cover that of a failure: it is underlined instead."""
+
+    def initStyleOption(self, option: Any, index: QModelIndex) -> None:
+        super().initStyleOption(option, index)
+        chosen = QStyle.StateFlag.State_Selected
+        if option.state & chosen and index.data(Qt.ItemDataRole.BackgroundRole) is not None:
+            option.state &= ~chosen
+            option.font.setUnderline(True)
 
 
 class Certificates(Section):
@@ -49,6 +63,9 @@ class Certificates(Section):
         table.setTabKeyNavigation(False)  # the tab key goes on to the next control
         table.setWordWrap(False)
         table.setFixedHeight(HEIGHT)
+        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        table.setStyleSheet(STYLE)
+        table.setItemDelegate(_StaysRed(table))
         down, across = table.verticalHeader(), table.horizontalHeader()
         assert down is not None  # these are always there; PyQt's stubs do not know
         assert across is not None
@@ -59,7 +76,7 @@ class Certificates(Section):
         across.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         for column, width in enumerate(WIDTHS):
             across.resizeSection(column, width)
-        across.setStretchLastSection(True)
+        across.setSectionResizeMode(len(WIDTHS), QHeaderView.ResizeMode.Stretch)
         across.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
         table.setSortingEnabled(True)
         selection = table.selectionModel()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ctinv.fibre.tiers import Certificate
     from napari_ctinv.session import Session
 
-COLUMNS = ("k", "RMSE\n[{unit}]", "NFE\nraw", "NFE", "χ²/n", "passes", "tier")
+COLUMNS = ("k", "RMSE\n[{unit}]", "NFE\nraw", "NFE", "χ²/n", "pas-\nses", "tier")
 TIPS = (
     "number of the sample",
     "root mean square of f(x̃) − f(x), in the unit of the scan",

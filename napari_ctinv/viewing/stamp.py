@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STAMP = "ctinv stamp"
 RED, WHITE, DARK = (0.78, 0.05, 0.05, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.55)
-LARGE, SMALL = 16.0, 10.0
+LARGE, SMALL = 12.0, 10.0
 
 _stamped: WeakSet[Any] = WeakSet()
 
@@ -44,9 +44,9 @@ def words(certificate: Certificate, *, asked: str, unit: str) -> str:
     if certificate.reached == NOT_FED_BACK:
         return f"{k} · {TARGET_DOMAIN}"
     if not certificate.passed:
-        return f"{k}: {asked} NOT REACHED – not an invariance\nRMSE {certificate.rmse_hu:.2f} {unit}"
+        return f"{k}: {asked} NOT REACHED –\nnot an invariance\nRMSE {certificate.rmse_hu:.2f} {unit}"
     if certificate.in_band is False:
-        return f"{k}: IMPLAUSIBLE – no scan looks like this\nχ²/n {certificate.chi2_per_n:.2f}"
+        return f"{k}: IMPLAUSIBLE –\nno scan looks like this\nχ²/n {certificate.chi2_per_n:.2f}"
     return f"{k} · {certificate.tier} · RMSE {certificate.rmse_hu:.2f} {unit}"
 
 

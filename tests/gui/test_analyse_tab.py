@@ -103,23 +103,25 @@ def test_a_region_is_drawn_measured_followed_and_saved(
     section, session = dock.section("ROI statistics"), dock.session
     section.measure.click()
     assert "nothing is drawn" in section._said.text()
+    dock.session.shown.show(0)
     section.draw_buttons["rectangle"].click()
     drawn, scan = session.viewer.layers.selection.active, session.scan.layer
     assert drawn.mode == "add_rectangle"
     corners = [(183.5, 163.5), (183.5, 171.5), (191.5, 171.5), (191.5, 163.5)]
     drawn.add(np.array([(BOX.z, *corner) for corner in corners]), shape_type="rectangle")
     section.measure.click()
-    qtbot.waitUntil(lambda: section.table.view.rowCount() == 3, timeout=5_000)
-    assert [row[1] for row in section.table.rows()] == ["quarter dose", "mean of x̃ [HU]", "spread [HU]"]
+    names = ["quarter dose", "f(x) cnn10", "x̃ cnn10 output, sample 0", "mean [HU]", "spread [HU]"]
+    qtbot.waitUntil(lambda: section.table.view.rowCount() == len(names), timeout=5_000)
+    assert {row[1] for row in section.table.rows()} == set(names)
     first = section.table.rows()[0]
     assert first[2] == f"{scan.data[BOX.z, 184:192, 164:172].mean():.4g} HU"
     assert first[7] == "64"
     drawn.add(np.array([(BOX.z, *corner) for corner in corners]), shape_type="ellipse")
-    qtbot.waitUntil(lambda: section.table.view.rowCount() == 6, timeout=5_000)
+    qtbot.waitUntil(lambda: section.table.view.rowCount() == 2 * len(names), timeout=5_000)
     saves_to(tmp_path / "roi", monkeypatch)
     section.table.save_button.click()
     rows = list(csv.DictReader((tmp_path / "roi.csv").read_text().splitlines()))
-    assert [row["region"] for row in rows] == ["rectangle 1"] * 3 + ["ellipse 2"] * 3
+    assert [row["region"] for row in rows] == ["rectangle 1"] * len(names) + ["ellipse 2"] * len(names)
     assert all(row["unit"] == "HU" for row in rows)
 
 
@@ -147,7 +149,7 @@ def test_noise_before_and_after(dock: CtInvariances) -> None:
     section.bar.button.click()
     assert session.noise.activity.run.wait(120).state == "done"
     (scan, fx) = session.noise.found.noises
-    assert [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10"]
+    assert [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10 [1]"]
     assert list(section.plot.lines) == [scan.name, fx.name]
     assert fx.std < scan.std
     section.squares.click()

@@ -99,7 +99,7 @@ def test_table_and_slider_follow_each_other_and_a_failure_is_stamped(screen: Any
     assert rows.data(index) == "not reached"
     assert rows.data(index, Qt.ItemDataRole.BackgroundRole) == FAILED
     overlay = viewer.canvas.overlays["ctinv stamp"]
-    assert overlay.text.startswith("k = 9: T2 NOT REACHED – not an invariance")
+    assert overlay.text.startswith("k = 9: T2 NOT REACHED –\nnot an invariance")
     picture = canvas_of(viewer)
     assert red(picture[-120:, :420]) > 2000, "a red stamp stands in the lower left corner"
     viewer.dims.set_point(0, 20)

@@ -84,7 +84,7 @@ def test_samples_that_arrive_are_taken_in(session: Session, tmp_path: Path, volu
     assert seen == [3]
     assert len(errors.data) == 3
     session.shown.show(2)
-    assert stamp_of(session).startswith("k = 2: T2 NOT REACHED – not an invariance")
+    assert stamp_of(session).startswith("k = 2: T2 NOT REACHED –\nnot an invariance\n")
     assert samples.bounding_box.visible
     session.shown.show(1)
     assert stamp_of(session) == "k = 1 · T1 · RMSE 0.21 HU"
@@ -96,7 +96,7 @@ def test_samples_that_arrive_are_taken_in(session: Session, tmp_path: Path, volu
 def test_the_stamp_says_what_the_certificate_says() -> None:
     passed, failed = make_certificate(12), make_certificate(3, passed=False)
     assert words(passed, asked="T2", unit="HU") == "k = 12 · T1 · RMSE 0.32 HU"
-    assert "T2 NOT REACHED – not an invariance" in words(failed, asked="T2", unit="HU")
+    assert "T2 NOT REACHED –\nnot an invariance" in words(failed, asked="T2", unit="HU")
     assert "IMPLAUSIBLE" in words(replace(passed, in_band=False), asked="T2", unit="HU")
     assert "not fed back" in words(Certificate.of_target(1), asked="T2", unit="HU")
 
