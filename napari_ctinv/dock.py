@@ -17,6 +17,8 @@ from napari_ctinv.session import session_of
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from napari_ctinv.guide import Guide
+
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
     "Denoise": ("network:Network", "denoising:Denoising", "noise:Noise", "card:ModelCard"),
@@ -58,6 +60,7 @@ class CtInvariances(QWidget):
     Attributes:
         session: The models behind it, which scripts can drive too.
         tabs: The tabs.
+        guide: The window of the guide, once it has been asked for.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -83,6 +86,7 @@ class CtInvariances(QWidget):
         self.tabs.currentChanged.connect(lambda _index: self._page().build())
         self._page().build()
         # Once the window is complete, and the interface has answered.
+        self.guide: Guide | None = None
         self._watched: QWidget | None = None
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
@@ -147,9 +151,12 @@ class CtInvariances(QWidget):
         return self._pages[self.tabs.tabText(self.tabs.currentIndex())]
 
     def _explain(self) -> None:
-        from napari_ctinv.guide import open_guide
+        from napari_ctinv.guide import PAGE, Guide
 
-        open_guide(self.tabs.tabText(self.tabs.currentIndex()))
+        if self.guide is None:
+            self.guide = Guide(self)
+        self.guide.show_page(PAGE, self.tabs.tabText(self.tabs.currentIndex()))
+        self.guide.show()
 
 
 class _Page(QScrollArea):
