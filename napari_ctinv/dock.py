@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
@@ -87,7 +88,7 @@ class CtInvariances(QWidget):
         self._page().build()
         # Once the window is complete, and the interface has answered.
         self.guide: Guide | None = None
-        self._watched: QWidget | None = None
+        self._watched: ref[QWidget] | None = None
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
         self._settling.timeout.connect(self._settle)
@@ -141,9 +142,13 @@ class CtInvariances(QWidget):
     def _settle(self) -> None:
         """Watch the window, and let the computing process load its libraries, which takes seconds."""
         window = self.window()
-        if window is not None and window is not self and window is not self._watched:
+        if (
+            window is not None
+            and window is not self
+            and (self._watched is None or self._watched() is not window)
+        ):
             window.installEventFilter(self)
-            self._watched = window
+            self._watched = ref(window)
             self._dropping = Dropping(window, self.open)
         self.session.warm()
 
