@@ -139,11 +139,11 @@ def test_the_report_is_written_and_opened(
     section.folder.edit.value = tmp_path / "out"
     section.bar.button.click()
     assert dock.session.report.activity.run.wait(300).state == "done"
-    opened: list[str] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    shown: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     assert not section.open_button.isHidden()
     section.open_button.click()
-    assert opened == [str(tmp_path / "out" / "report.html")]
+    assert shown == [str(tmp_path / "out" / "report.html")]
     assert "T2" in section.verdict.text()
 
 
