@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
+from napari_ctinv.engine.delivery import in_a_turn_of_its_own
 from napari_ctinv.layers import LayerTuple, layer_info
 
 if TYPE_CHECKING:
@@ -34,18 +35,25 @@ def show_in_current_viewer() -> None:
 
 def show_in(viewer: ViewerModel) -> None:
     """Show the colour bar of every map in this viewer, and go to the slice of samples when they are added."""
-    for layer in viewer.layers:
-        _show(layer)
     if viewer.layers in _watched:
         return
     _watched.add(viewer.layers)
-    watched = ref(viewer)
+    watched, later = ref(viewer), in_a_turn_of_its_own()
+
+    def show_bar(layer: Any) -> None:
+        owner = watched()
+        if owner is not None and layer in owner.layers:
+            _show_bar(layer)
 
     def on_inserted(event: Any) -> None:
-        _show(event.value)
-        owner = watched()
+        layer, owner = event.value, watched()
+        if _has_bar(layer):
+            later(lambda: show_bar(layer))  # it takes half as long to make as the layer
         if owner is not None:
-            _go_to_samples(owner, event.value)
+            _go_to_samples(owner, layer)
+
+    for layer in filter(_has_bar, viewer.layers):
+        _show_bar(layer)
 
     # Last, so that the viewer knows the new layer's extent already.
     viewer.layers.events.inserted.connect(on_inserted, position="last")
@@ -56,8 +64,11 @@ def _go_to_samples(viewer: Any, layer: Any) -> None:
         viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world([0, 0, 0, 0])[-3])
 
 
-def _show(layer: Any) -> None:
-    if layer_info(layer.metadata).get("colorbar") and hasattr(layer, "colorbar"):
-        layer.colorbar.position = "bottom_right"  # the name stands at the top
-        layer.colorbar.size = (15, 110)
-        layer.colorbar.visible = True
+def _has_bar(layer: Any) -> bool:
+    return bool(layer_info(layer.metadata).get("colorbar")) and hasattr(layer, "colorbar")
+
+
+def _show_bar(layer: Any) -> None:
+    layer.colorbar.position = "bottom_right"  # the name stands at the top
+    layer.colorbar.size = (15, 110)
+    layer.colorbar.visible = True

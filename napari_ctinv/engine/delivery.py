@@ -45,6 +45,12 @@ class PlainDelivery:
         return True
 
 
+def in_a_turn_of_its_own() -> Callable[[Call], None]:
+    """Has a call made by the event loop when it is free, or at once where none runs."""
+    delivery = delivery_here()
+    return (lambda call: call()) if isinstance(delivery, PlainDelivery) else delivery.post
+
+
 def delivery_here() -> Delivery:
     """Qt's event loop where an application runs, else the plain one."""
     if any(name in sys.modules for name in ("PyQt6", "PyQt5", "PySide6")):

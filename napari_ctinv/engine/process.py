@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from ctinv.child.frames import FramesError, read_frames, write_frames
+from napari_ctinv.engine import quiet
 from napari_ctinv.engine.codec import Sent, decode, encode
 from napari_ctinv.engine.delivery import Delivery, delivery_here
 from napari_ctinv.engine.messages import LIMIT
@@ -130,6 +131,7 @@ class _Process:
 
     def begin(self, run: Run, request: Any) -> None:
         self.runs[run.number] = run
+        quiet.begin()
         self._outbox.put(({"do": "run", "number": run.number, "task": run.task}, request))
 
     def say(self, head: dict[str, Any]) -> None:
@@ -167,8 +169,8 @@ class _Process:
             while True:
                 head, blobs = read_frames(self._process.stdout, limit=LIMIT)
                 run = self.runs.get(head["number"])
-                if head["event"] == "end":
-                    self.runs.pop(head["number"], None)
+                if head["event"] == "end" and self.runs.pop(head["number"], None) is not None:
+                    quiet.end()
                 if run is not None:
                     self._post(
                         run,
@@ -181,6 +183,7 @@ class _Process:
         code = self._process.wait()
         left, self.runs = list(self.runs.values()), {}
         for run in left:
+            quiet.end()
             self._post(run, "end", None, DIED.format(code=code), "failed")
 
     def _post(self, run: Run, event: str, value: Any, message: str, state: Any) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 STAMP = "ctinv stamp"
 RED, WHITE, DARK = (0.78, 0.05, 0.05, 1.0), (1.0, 1.0, 1.0, 1.0), (0.0, 0.0, 0.0, 0.55)
 LARGE, SMALL = 12.0, 10.0
+_LETTERS = "".join(chr(code) for code in range(32, 127)) + "·–χ²σε"
 
 _stamped: WeakSet[Any] = WeakSet()
 
@@ -76,7 +77,18 @@ def stamp_in(viewer: ViewerModel) -> None:
     viewer.layers.events.inserted.connect(on_inserted, position="last")
     viewer.layers.events.removed.connect(stamp, position="last")
     viewer.dims.events.current_step.connect(stamp)
-    stamp()
+    if not any(is_of_samples(layer) for layer in viewer.layers):
+        _load_glyphs(viewer)
+    else:
+        stamp()
+
+
+def _load_glyphs(viewer: ViewerModel) -> None:
+    """Have every letter of a stamp drawn once, unseen: vispy makes each at its first use, 10 ms a letter, which would
+    stop the interface when the first sample arrives."""
+    viewer.canvas.overlays[STAMP] = TextOverlay(
+        position="bottom_left", text=_LETTERS, color=(0.0, 0.0, 0.0, 0.0), visible=True
+    )
 
 
 def is_of_samples(layer: Any) -> bool:
