@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
@@ -16,6 +17,8 @@ from napari_ctinv.session import session_of
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+
+    from napari_ctinv.guide import Guide
 
 TABS: Mapping[str, Sequence[str]] = {
     "Scan": ("opening:Opening", "window:Window", "readout:Readout"),
@@ -58,6 +61,7 @@ class CtInvariances(QWidget):
     Attributes:
         session: The models behind it, which scripts can drive too.
         tabs: The tabs.
+        guide: The window of the guide, once it has been asked for.
     """
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -83,7 +87,8 @@ class CtInvariances(QWidget):
         self.tabs.currentChanged.connect(lambda _index: self._page().build())
         self._page().build()
         # Once the window is complete, and the interface has answered.
-        self._watched: QWidget | None = None
+        self.guide: Guide | None = None
+        self._watched: ref[QWidget] | None = None
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
         self._settling.timeout.connect(self._settle)
@@ -137,9 +142,13 @@ class CtInvariances(QWidget):
     def _settle(self) -> None:
         """Watch the window, and let the computing process load its libraries, which takes seconds."""
         window = self.window()
-        if window is not None and window is not self and window is not self._watched:
+        if (
+            window is not None
+            and window is not self
+            and (self._watched is None or self._watched() is not window)
+        ):
             window.installEventFilter(self)
-            self._watched = window
+            self._watched = ref(window)
             self._dropping = Dropping(window, self.open)
         self.session.warm()
 
@@ -147,9 +156,12 @@ class CtInvariances(QWidget):
         return self._pages[self.tabs.tabText(self.tabs.currentIndex())]
 
     def _explain(self) -> None:
-        from napari_ctinv.guide import open_guide
+        from napari_ctinv.guide import PAGE, Guide
 
-        open_guide(self.tabs.tabText(self.tabs.currentIndex()))
+        if self.guide is None:
+            self.guide = Guide(self)
+        self.guide.show_page(PAGE, self.tabs.tabText(self.tabs.currentIndex()))
+        self.guide.show()
 
 
 class _Page(QScrollArea):

@@ -18,7 +18,7 @@ class Delivery(Protocol):
         """Have this called soon; from any thread."""
 
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Deliver, and keep the interface alive, until something holds; whether it did in time."""
+        """Deliver, and keep the interface alive, until something holds and nothing waits; whether it did in time."""
 
 
 class PlainDelivery:
@@ -32,7 +32,7 @@ class PlainDelivery:
         self._calls.put(call)
 
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Deliver until something holds."""
+        """Deliver until something holds, and then all that waits."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while not until():
             try:
@@ -40,6 +40,8 @@ class PlainDelivery:
                 self._calls.get(timeout=left)()
             except queue.Empty:
                 return False
+        while not self._calls.empty():
+            self._calls.get()()
         return True
 
 

@@ -37,11 +37,15 @@ class QtDelivery(QObject):
             self._posted.emit()
 
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Run an event loop until something holds."""
-        if until():
+        """Run an event loop until something holds and all that waited has been called."""
+
+        def over() -> bool:
+            return until() and not self._calls
+
+        if over():
             return True
         loop, look, end = QEventLoop(), QTimer(), QTimer()
-        look.timeout.connect(lambda: loop.quit() if until() else None)
+        look.timeout.connect(lambda: loop.quit() if over() else None)
         look.start(_LOOK_EVERY_MS)
         end.setSingleShot(True)
         end.timeout.connect(loop.quit)

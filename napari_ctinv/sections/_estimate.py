@@ -50,8 +50,7 @@ class EstimateLine(QLabel):
         signals += [session.settings.events.device, session.scan.events.layer]
         signals += [session.invariances.activity.events.state]
         signals += [viewer.dims.events.point, viewer.scene.camera.events.center]
-        signals += [viewer.layers.events.inserted, viewer.layers.events.removed]
-        for signal in signals:
+        for signal in (*signals, viewer.layers.events.inserted, viewer.layers.events.removed):
             listen(self, signal, self._soon)
         listen(self, viewer.layers.events.inserted, self._watch_drawing)
 

@@ -47,6 +47,8 @@ class Table(QWidget):
             item = self.view.horizontalHeaderItem(column)
             assert item is not None
             item.setToolTip(tip)
+        self.view.setToolTip("drag to select cells; each heading says what it is and its unit")
+        self.view.setCornerButtonEnabled(False)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setWordWrap(False)

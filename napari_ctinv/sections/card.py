@@ -43,7 +43,7 @@ class ModelCard(Section):
         listen(self, self.model.activity.events.state, self._on_state)
         listen(self, self.model.activity.events.message, self.say)
         for signal in (self.model.events.name, self.model.events.own):
-            signal.connect(self._soon)
+            listen(self, signal, self._soon)
         self._show(self.model.facts)
 
     def showEvent(self, event: QShowEvent | None) -> None:

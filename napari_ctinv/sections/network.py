@@ -62,7 +62,7 @@ class Network(Section):
         self.card.bind(model, "card")
         listen(self, model.events.own, self._on_own)
         for signal in (model.events.own, model.events.network_class, model.events.card):
-            signal.connect(self._on_source)
+            listen(self, signal, self._on_source)
         listen(self, model.events.question, self._ask)
         listen(self, model.activity.events.message, self._on_message)
         self._on_own(model.own)

@@ -13,6 +13,7 @@ engine beside the viewer.
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -139,8 +140,9 @@ class Session:
         self.engine().delivery.post(lambda: call() if self._closings == closings else None)
 
     def warm(self) -> None:
-        """Let the computing process load its libraries while the user still looks around."""
+        """Let the computing process load its libraries while the user looks around, and this one what reads studies."""
         self._warm_up  # noqa: B018
+        threading.Thread(target=lambda: importlib.import_module("ctinv.sampler.store")).start()
 
     @cached_property
     def _warm_up(self) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Image, Layer, Shapes
 from psygnal import SignalGroupDescriptor
 
-from ctinv.errors import InputError
+from ctinv.errors import InputError, StoreError
 from ctinv.volume import Box, Volume
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.engine.messages import Outcome
@@ -177,11 +177,20 @@ class _Arrival:
 
     def grow(self, item: Grown) -> None:
         """More samples are finished."""
+        if item.together is not None and item.together < TOGETHER:
+            self._model.notice = SHORT.format(item.together)
+        try:
+            self._show(item)
+        except StoreError:
+            if item.rows:
+                raise
+            # It was there before, and is being prepared for more samples at this moment: the first of them shows it.
+            self._model.study = None
+
+    def _show(self, item: Grown) -> None:
         from ctinv.sampler import Store
 
         model = self._model
-        if item.together is not None and item.together < TOGETHER:
-            model.notice = SHORT.format(item.together)
         if model.study is None:
             model.study = Store.open(item.study)
         else:

@@ -18,7 +18,7 @@ from ctinv.resources import ct_folder
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
-from napari_ctinv.dock import CtInvariances
+from napari_ctinv.dock import CtInvariances, show
 from napari_ctinv.layers import layer_info
 from napari_ctinv.session import session_of
 
@@ -37,15 +37,18 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def dock(make_napari_viewer: Callable[..., Any], made: Path) -> Iterator[CtInvariances]:
+def viewer(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     viewer = make_napari_viewer()
     viewer.open_sample("napari-ctinv", "quarter_dose")
-    dock = CtInvariances(viewer)
-    viewer.window.add_dock_widget(dock, name="CT Invariances", area="right")
-    dock.session.scan.open(made)
-    dock.show_tab("Analyse")
-    yield dock
+    yield viewer
     session_of(viewer).close()
+
+
+def opened(viewer: Any, study: Path) -> CtInvariances:
+    """The dock at its Analyse tab, with a stored study; no fixture, which would keep the viewer alive."""
+    dock = show(viewer, "Analyse")
+    dock.session.scan.open(study)
+    return dock
 
 
 def saves_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +57,10 @@ def saves_to(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_findings_are_read_drawn_shown_and_saved(
-    dock: CtInvariances, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, made: Path, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    section, viewer = dock.section("Analyse"), dock.session.viewer
+    dock = opened(viewer, made)
+    section = dock.section("Analyse")
     for name, tick in section.ticks.items():
         if tick.isChecked() != (name in ("noise-consistency", "lesion-blindness", "representatives")):
             tick.click()
@@ -98,48 +102,53 @@ def test_findings_are_read_drawn_shown_and_saved(
 
 
 def test_a_region_is_drawn_measured_followed_and_saved(
-    dock: CtInvariances, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, made: Path, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    dock = opened(viewer, made)
     section, session = dock.section("ROI statistics"), dock.session
     section.measure.click()
     assert "nothing is drawn" in section._said.text()
+    dock.session.shown.show(0)
     section.draw_buttons["rectangle"].click()
     drawn, scan = session.viewer.layers.selection.active, session.scan.layer
     assert drawn.mode == "add_rectangle"
     corners = [(183.5, 163.5), (183.5, 171.5), (191.5, 171.5), (191.5, 163.5)]
     drawn.add(np.array([(BOX.z, *corner) for corner in corners]), shape_type="rectangle")
     section.measure.click()
-    qtbot.waitUntil(lambda: section.table.view.rowCount() == 3, timeout=5_000)
-    assert [row[1] for row in section.table.rows()] == ["quarter dose", "mean of x̃ [HU]", "spread [HU]"]
+    names = ["quarter dose", "f(x) cnn10", "x̃ cnn10 output, sample 0", "mean [HU]", "spread [HU]"]
+    qtbot.waitUntil(lambda: section.table.view.rowCount() == len(names), timeout=5_000)
+    assert {row[1] for row in section.table.rows()} == set(names)
     first = section.table.rows()[0]
     assert first[2] == f"{scan.data[BOX.z, 184:192, 164:172].mean():.4g} HU"
     assert first[7] == "64"
     drawn.add(np.array([(BOX.z, *corner) for corner in corners]), shape_type="ellipse")
-    qtbot.waitUntil(lambda: section.table.view.rowCount() == 6, timeout=5_000)
+    qtbot.waitUntil(lambda: section.table.view.rowCount() == 2 * len(names), timeout=5_000)
     saves_to(tmp_path / "roi", monkeypatch)
     section.table.save_button.click()
     rows = list(csv.DictReader((tmp_path / "roi.csv").read_text().splitlines()))
-    assert [row["region"] for row in rows] == ["rectangle 1"] * 3 + ["ellipse 2"] * 3
+    assert [row["region"] for row in rows] == ["rectangle 1"] * len(names) + ["ellipse 2"] * len(names)
     assert all(row["unit"] == "HU" for row in rows)
 
 
 def test_the_report_is_written_and_opened(
-    dock: CtInvariances, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    dock = opened(viewer, made)
     section = dock.section("Report")
     assert section.open_button.isHidden()
     section.folder.edit.value = tmp_path / "out"
     section.bar.button.click()
     assert dock.session.report.activity.run.wait(300).state == "done"
-    opened: list[str] = []
-    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    shown: list[str] = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: shown.append(url.toLocalFile()))
     assert not section.open_button.isHidden()
     section.open_button.click()
-    assert opened == [str(tmp_path / "out" / "report.html")]
+    assert shown == [str(tmp_path / "out" / "report.html")]
     assert "T2" in section.verdict.text()
 
 
-def test_noise_before_and_after(dock: CtInvariances) -> None:
+def test_noise_before_and_after(viewer: Any, made: Path) -> None:
+    dock = opened(viewer, made)
     dock.show_tab("Denoise", "Noise before and after")
     section, session = dock.section("Noise before and after"), dock.session
     session.denoise.slices = "whole scan"
@@ -147,7 +156,9 @@ def test_noise_before_and_after(dock: CtInvariances) -> None:
     section.bar.button.click()
     assert session.noise.activity.run.wait(120).state == "done"
     (scan, fx) = session.noise.found.noises
-    assert [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10"]
+    assert (
+        [row[0] for row in section.table.rows()] == [scan.name, fx.name] == ["quarter dose", "f(x) cnn10 [1]"]
+    )
     assert list(section.plot.lines) == [scan.name, fx.name]
     assert fx.std < scan.std
     section.squares.click()
