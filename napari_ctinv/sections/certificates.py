@@ -14,7 +14,7 @@ from napari_ctinv.session import Session
 
 ROW_HEIGHT = 20
 HEIGHT = 220
-WIDTHS = (24, 41, 33, 41, 41, 25)
+WIDTHS = (29, 40, 33, 41, 41, 24)
 """Of all columns but the last, in pixels: figures in a dock of 340."""
 STYLE = "QTableView, QHeaderView::section { font-size: 8pt; padding: 1px }"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,7 +31,14 @@ REGION = Box(4, 4, 36, 3, 33)
 
 
 @pytest.fixture
-def screen(make_napari_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Any]:
+def swept() -> Iterator[None]:
+    """Widgets and models hold each other; napari's fixture wants their viewer gone before the next one opens."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def screen(swept: None, make_napari_viewer: Callable[..., Any], tmp_path: Path) -> Iterator[Any]:
     """A viewer with the dock and a study of 30 samples, two of which failed."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1280, 720)
@@ -228,8 +236,9 @@ def test_the_grid_shows_the_study_and_tells_what_is_missing(screen: Any) -> None
         picture[i * height : (i + 1) * height, j * width : (j + 1) * width] for i in (0, 1) for j in (0, 1)
     ]
     assert all(cell.std() > 10 for cell in cells), "no cell is empty"
-    assert all(np.ptp(cell, axis=-1).max() < 60 for cell in cells[:2]), "x and f(x) are grey"
-    assert np.ptp(cells[3], axis=-1).max() > 100, "f(x̃) − f(x) is red and blue"
+    coloured = [float((np.ptp(cell, axis=-1) > 60).mean()) for cell in cells]
+    assert max(coloured[:2]) < 0.03, "x and f(x) are grey, but for the letters of the directions"
+    assert coloured[3] > 0.1, "f(x̃) − f(x) is red and blue"
     section.buttons["grid"].click()
     assert not viewer.canvas.grid.enabled
     viewer.layers.clear()
