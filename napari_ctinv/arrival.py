@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, ref
 
-from napari_ctinv.engine.delivery import in_a_turn_of_its_own
 from napari_ctinv.layers import LayerTuple, layer_info
 
 if TYPE_CHECKING:
@@ -16,12 +15,25 @@ if TYPE_CHECKING:
 _watched: WeakSet[Any] = WeakSet()
 
 
-def add_layers(viewer: ViewerModel, layers: Iterable[LayerTuple]) -> list[Layer]:
-    """Add layer tuples on top, maps with their colour bar; older layers of the same name stay."""
+def add_layers(
+    viewer: ViewerModel, layers: Iterable[LayerTuple], *, below: Layer | None = None
+) -> list[Layer]:
+    """Add layer tuples, maps with their colour bar; older layers of the same name stay.
+
+    Args:
+        viewer: The viewer.
+        layers: What to add, the lowest first.
+        below: They go directly below this layer; on top of all where it is None or gone.
+    """
     from napari.layers import Layer
 
     show_in(viewer)
-    return [viewer.add_layer(Layer.create(*layer)) for layer in layers]
+    added = []
+    for layer in layers:
+        place = viewer.layers.index(below) if below in viewer.layers else len(viewer.layers)
+        added.append(Layer.create(*layer))
+        viewer.layers.insert(place, added[-1])
+    return added
 
 
 def show_in_current_viewer() -> None:
@@ -34,26 +46,20 @@ def show_in_current_viewer() -> None:
 
 
 def show_in(viewer: ViewerModel) -> None:
-    """Show the colour bar of every map in this viewer, and go to the slice of samples when they are added."""
+    """Show the colour bar of every map that is seen in this viewer, and go to the slice of samples when they are added."""
     if viewer.layers in _watched:
         return
     _watched.add(viewer.layers)
-    watched, later = ref(viewer), in_a_turn_of_its_own()
-
-    def show_bar(layer: Any) -> None:
-        owner = watched()
-        if owner is not None and layer in owner.layers:
-            _show_bar(layer)
+    watched = ref(viewer)
 
     def on_inserted(event: Any) -> None:
-        layer, owner = event.value, watched()
-        if _has_bar(layer):
-            later(lambda: show_bar(layer))  # it takes half as long to make as the layer
+        _give_bar(event.value)
+        owner = watched()
         if owner is not None:
-            _go_to_samples(owner, layer)
+            _go_to_samples(owner, event.value)
 
-    for layer in filter(_has_bar, viewer.layers):
-        _show_bar(layer)
+    for layer in viewer.layers:
+        _give_bar(layer)
 
     # Last, so that the viewer knows the new layer's extent already.
     viewer.layers.events.inserted.connect(on_inserted, position="last")
@@ -64,8 +70,19 @@ def _go_to_samples(viewer: Any, layer: Any) -> None:
         viewer.dims.set_point(viewer.dims.ndim - 3, layer.data_to_world([0, 0, 0, 0])[-3])
 
 
-def _has_bar(layer: Any) -> bool:
-    return bool(layer_info(layer.metadata).get("colorbar")) and hasattr(layer, "colorbar")
+def _give_bar(layer: Any) -> None:
+    """Show the bar of a map when the map is first seen: to make one takes as long as to make the layer."""
+    if not layer_info(layer.metadata).get("colorbar") or not hasattr(layer, "colorbar"):
+        return
+    if layer.visible:
+        _show_bar(layer)
+        return
+
+    def on_visible(_event: Any) -> None:
+        layer.events.visible.disconnect(on_visible)
+        _show_bar(layer)
+
+    layer.events.visible.connect(on_visible)
 
 
 def _show_bar(layer: Any) -> None:

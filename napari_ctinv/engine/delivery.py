@@ -6,7 +6,8 @@ import queue
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol
 
 Call = Callable[[], None]
 
@@ -17,6 +18,9 @@ class Delivery(Protocol):
     def post(self, call: Call) -> None:
         """Have this called soon; from any thread."""
 
+    def follow(self, work: Future[Any], call: Callable[[Future[Any]], None]) -> None:
+        """Have this called once a thread has done its work; whoever waits, waits for that too."""
+
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
         """Deliver, and keep the interface alive, until something holds and nothing waits; whether it did in time."""
 
@@ -26,29 +30,32 @@ class PlainDelivery:
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        self._followed = 0
 
     def post(self, call: Call) -> None:
         """Have this called by the next `wait`."""
         self._calls.put(call)
 
+    def follow(self, work: Future[Any], call: Callable[[Future[Any]], None]) -> None:
+        """Have this called by the `wait` that is under way, or the next one."""
+
+        def done() -> None:
+            self._followed -= 1
+            call(work)
+
+        self._followed += 1
+        work.add_done_callback(lambda _work: self.post(done))
+
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
         """Deliver until something holds, and then all that waits."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
-        while not until():
+        while not until() or self._followed or not self._calls.empty():
             try:
                 left = None if end is None else max(end - time.monotonic(), 1e-3)
                 self._calls.get(timeout=left)()
             except queue.Empty:
                 return False
-        while not self._calls.empty():
-            self._calls.get()()
         return True
-
-
-def in_a_turn_of_its_own() -> Callable[[Call], None]:
-    """Has a call made by the event loop when it is free, or at once where none runs."""
-    delivery = delivery_here()
-    return (lambda call: call()) if isinstance(delivery, PlainDelivery) else delivery.post
 
 
 def delivery_here() -> Delivery:
@@ -57,7 +64,7 @@ def delivery_here() -> Delivery:
         from qtpy.QtWidgets import QApplication
 
         if QApplication.instance() is not None:
-            from napari_ctinv.engine.qt_delivery import QtDelivery
+            from napari_ctinv.engine.qt_delivery import qt_delivery
 
-            return QtDelivery()
+            return qt_delivery()
     return PlainDelivery()

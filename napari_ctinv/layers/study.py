@@ -150,17 +150,15 @@ def _error_image(
     )
 
 
-def map_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> list[LayerTuple]:
+def map_layers(study: Samples | Store, *, window: tuple[float, float] | None = None) -> Iterator[LayerTuple]:
     """Mean, spread, worst feed-back error and, where there is one, the lesion map η; hidden until asked for.
+
+    Each is read when its turn comes.
 
     Args:
         study: The study.
         window: Contrast limits of the mean in HU; by default the header's window or soft tissue.
     """
-    return list(_map_layers(study, window))
-
-
-def _map_layers(study: Samples | Store, window: tuple[float, float] | None) -> Iterator[LayerTuple]:
     setting, about = study.setting, _about(study)
     region, unit = setting.volume.affine, setting.volume.unit
     yield mean_layer(study, window=window)

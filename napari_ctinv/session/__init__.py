@@ -15,6 +15,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -138,6 +139,11 @@ class Session:
         """Have this called in a turn of the event loop of its own, unless the session is closed before."""
         closings = self._closings
         self.engine().delivery.post(lambda: call() if self._closings == closings else None)
+
+    def follow(self, work: Future[Any], call: Callable[[Future[Any]], None]) -> None:
+        """Have this called once a thread has done its work, unless the session is closed before."""
+        closings = self._closings
+        self.engine().delivery.follow(work, lambda done: call(done) if self._closings == closings else None)
 
     def warm(self) -> None:
         """Let the computing process load its libraries while the user looks around, and this one what reads studies."""

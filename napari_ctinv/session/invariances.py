@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 from psygnal import SignalGroupDescriptor
 
-from ctinv.errors import InputError, StoreError
+from ctinv.errors import InputError
 from ctinv.volume import Box, Volume
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.engine.messages import Outcome
 from napari_ctinv.engine.run import Run
-from napari_ctinv.layers import fx_layer, map_layers, outline_layer, sample_stack, samples_layer
+from napari_ctinv.layers import outline_layer
 from napari_ctinv.selection import DEFAULT_EDGE, box_around, box_from_shape, visible_height, whole_slice
-from napari_ctinv.work.sample import Grown, SampleRequest
+from napari_ctinv.session.growing import GrowingStudy
+from napari_ctinv.work.sample import SampleRequest
 
 if TYPE_CHECKING:
     from ctinv.sampler import Store
@@ -26,12 +25,6 @@ if TYPE_CHECKING:
 
 CENTRE, WHOLE, DRAWN = "square at the centre of the view", "whole visible slice", "drawn rectangle"
 REGIONS = (CENTRE, DRAWN, WHOLE)
-TOGETHER = 25
-"""Samples that are computed at once where memory allows."""
-SHORT = (
-    f"memory was short, so {{}} instead of {TOGETHER} samples are computed at once: it takes longer, and the samples "
-    "are the same but for rounding."
-)
 
 
 @dataclass(eq=False)
@@ -56,6 +49,7 @@ class InvariancesModel:
         results: All layers of the study.
         complete: Whether the last run has ended and all its layers are on the screen.
         notice: What the user should know of the run though it goes on, such as that memory is short; else empty.
+        growing: Puts the last run on the screen.
         activity: The run.
     """
 
@@ -78,6 +72,7 @@ class InvariancesModel:
     results: tuple[Layer, ...] = ()
     complete: bool = False
     notice: str = ""
+    growing: GrowingStudy | None = field(default=None, repr=False)
     activity: Activity = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -115,12 +110,12 @@ class InvariancesModel:
             CtinvError: Something is missing, or the region does not lie in the scan.
         """
         request, window = self.request(), self.session.scan.window
-        shown = _Arrival(self, window)
+        shown = GrowingStudy(self, window, self.shapes if self.region == DRAWN else None)
         run = self.activity.start(
             "napari_ctinv.work.sample:sample", request, on_item=shown.grow, on_end=shown.finish
         )
         self.study, self.samples, self.results, self.finished, self.complete = None, None, (), 0, False
-        self.notice = ""
+        self.notice, self.growing = "", shown
         return run
 
     def box(self, volume: Volume) -> Box:
@@ -165,69 +160,6 @@ class InvariancesModel:
                 "nothing is drawn; draw a rectangle in a Shapes layer, or choose another region."
             )
         return drawn[-1]
-
-
-class _Arrival:
-    """Puts a growing study on the screen, each layer in a turn of the event loop of its own."""
-
-    def __init__(self, model: InvariancesModel, window: tuple[float, float] | None) -> None:
-        self._model, self._window = model, window
-        self._layers = model.session.viewer.layers
-        self._outline = model.shapes if model.region == DRAWN else None
-
-    def grow(self, item: Grown) -> None:
-        """More samples are finished."""
-        if item.together is not None and item.together < TOGETHER:
-            self._model.notice = SHORT.format(item.together)
-        try:
-            self._show(item)
-        except StoreError:
-            if item.rows:
-                raise
-            # It was there before, and is being prepared for more samples at this moment: the first of them shows it.
-            self._model.study = None
-
-    def _show(self, item: Grown) -> None:
-        from ctinv.sampler import Store
-
-        model = self._model
-        if model.study is None:
-            model.study = Store.open(item.study)
-        else:
-            model.study.refresh()
-        study = model.study
-        if not study.certificates:
-            return
-        if model.samples is None:
-            self._add(samples_layer(study, window=self._window))
-            model.samples = model.results[-1]
-            model.show_sample(0)
-            model.session.later(lambda: self._add(fx_layer(study, window=self._window), below=True))
-        elif len(model.samples.data) < len(study.rows):
-            model.samples.data = sample_stack(study)
-        model.finished = len(study.rows)
-
-    def finish(self, outcome: Outcome) -> None:
-        """The run has ended: the maps go below the samples."""
-        study = self._model.study
-        if study is not None and study.certificates:
-            for layer in map_layers(study, window=self._window):
-                self._model.session.later(partial(self._add, layer, below=True))
-        self._model.session.later(self._select)
-
-    def _add(self, layer: Any, *, below: bool = False) -> None:
-        model = self._model
-        (added,) = add_layers(model.session.viewer, [layer])
-        model.results = (*model.results, added)
-        if below and model.samples in self._layers:
-            self._layers.move(self._layers.index(added), self._layers.index(model.samples))
-        if self._outline in self._layers:  # the drawn region stays visible over its results
-            self._layers.move(self._layers.index(self._outline), len(self._layers))
-
-    def _select(self) -> None:
-        if self._model.samples in self._layers:
-            self._layers.selection.active = self._model.samples
-        self._model.complete = True
 
 
 def _last_shape(layer: Shapes) -> np.ndarray:

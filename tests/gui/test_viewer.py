@@ -80,6 +80,8 @@ def test_a_study_opens_at_its_slice_with_colour_bars(viewer: Any, low_dose: Any,
     layers = viewer.open(str(tmp_path / "study.zarr"), plugin=PLUGIN)
     height = low_dose.data_to_world([12, 0, 0])[0]
     assert viewer.dims.point[viewer.dims.ndim - 3] == pytest.approx(height)
+    for layer in layers:
+        layer.visible = True  # a bar is made when its map is first seen
     bars = {layer.name: layer.colorbar.visible for layer in layers}
     assert bars["spread [HU]"]
     assert not any(shown for name, shown in bars.items() if name.startswith("x̃"))
@@ -106,6 +108,7 @@ def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:
     np.testing.assert_allclose(removed.data[0], low_dose.data[BOX.z] - expected, atol=0.01)
     np.testing.assert_allclose(fx.data_to_world([0, 7, 9]), low_dose.data_to_world([BOX.z, 7, 9]))
     assert fx.name == "f(x) cnn10"
+    removed.visible = True
     assert removed.colorbar.visible
 
 
@@ -126,6 +129,8 @@ def test_invariances_arrive_exactly_over_the_scan(
         layer.name: layer for layer in viewer.layers if layer.metadata.get("ctinv", {}).get("kind") == "map"
     }
     assert set(maps) == {"mean [HU]", "spread [HU]", "worst feed-back error [HU]", "lesion map η"}
+    for layer in maps.values():
+        layer.visible = True
     assert all(layer.colorbar.visible for layer in maps.values())
     before = list(viewer.layers)
     assert press(section).state == "done", "the same request finds its samples"
