@@ -99,7 +99,7 @@ class AnalyseModel:
             device=self.session.settings.device,
             seed=self.seed,
             own=str(network.own) if network.own is not None else None,
-            trust=network.trust or None,
+            loading=network.loading,
         )
         path = study.path
         run = self.activity.start(

@@ -158,7 +158,7 @@ class RawModel:
             (k,),
             self.session.settings.device,
             None if shipped else network.source,
-            None if shipped else network.trust or None,
+            {} if shipped else network.loading,
             self.session.scan.volume() if needs_scan else None,
             str(own) if own and needs_scan else None,
         )

@@ -52,7 +52,7 @@ class ReportModel:
             device=self.session.settings.device,
             seed=self.session.analyse.seed,
             own=str(network.own) if network.own is not None else None,
-            trust=network.trust or None,
+            loading=network.loading,
         )
         run = self.activity.start("napari_ctinv.work.report:report", request, on_item=self._arrive)
         self.page, self.verdict = None, ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class AnalyseRequest:
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         seed: Seed of the null distributions.
         own: The user's own denoiser, for a study that was not made with a shipped one.
-        trust: sha256 of a denoiser that runs code, where the user has allowed it.
+        loading: Of that denoiser: its class, card and the sha256 that may run code, as `ctinv.load_denoiser` takes them.
     """
 
     study: Path
@@ -37,7 +37,7 @@ class AnalyseRequest:
     device: str
     seed: int = 0
     own: str | None = None
-    trust: str | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
     from napari_ctinv.work.studies import subject, told_at_each_pass
 
     about, denoiser = subject(
-        request.study, own=request.own, trust=request.trust, device=request.device, report=report
+        request.study, own=request.own, loading=request.loading, device=request.device, report=report
     )
     for index, name in enumerate(request.names):
         text, fraction = f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names)

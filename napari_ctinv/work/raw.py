@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class RawRequest:
         rows: The samples.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         denoiser: File or bundle of its denoiser; None for a shipped one, found by its hashes.
-        trust: sha256 of a denoiser that runs code, where the user has allowed it.
+        loading: Of that denoiser: its class, card and the sha256 that may run code, as `ctinv.load_denoiser` takes them.
         volume: Its scan, which trained generators look at.
         generator: Bundle folder of its generator; None for a shipped one.
     """
@@ -38,7 +38,7 @@ class RawRequest:
     rows: tuple[int, ...]
     device: str
     denoiser: str | None = None
-    trust: str | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
     volume: Volume | None = None
     generator: str | None = None
 
@@ -86,7 +86,7 @@ def _candidates(request: RawRequest, report: Report) -> Candidates:
     if wanted not in _last:
         _last.clear()
         denoiser = find_denoiser(
-            study.provenance.weights_sha256, request.denoiser, trust=request.trust, device=request.device
+            study.provenance.weights_sha256, request.denoiser, device=request.device, **request.loading
         )
         _last[wanted] = Candidates.of(
             study, denoiser, volume=request.volume, generator=request.generator, progress=report

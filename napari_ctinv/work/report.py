@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from napari_ctinv.engine.messages import Report
 
@@ -23,7 +24,7 @@ class ReportRequest:
         names: Analyses in it; None for all.
         seed: Seed of the null distributions.
         own: The user's own denoiser, for a study that was not made with a shipped one.
-        trust: sha256 of a denoiser that runs code, where the user has allowed it.
+        loading: Of that denoiser: its class, card and the sha256 that may run code, as `ctinv.load_denoiser` takes them.
     """
 
     study: Path
@@ -32,7 +33,7 @@ class ReportRequest:
     names: tuple[str, ...] | None = None
     seed: int = 0
     own: str | None = None
-    trust: str | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def report(request: ReportRequest, report: Report) -> Generator[Written, None, N
     from napari_ctinv.work.studies import source_of
 
     source = source_of(Store.open(request.study).provenance.weights_sha256, request.own)
-    options = {} if source is None else {"trust": request.trust}
+    options = {} if source is None else request.loading
     made = report_on(
         request.study,
         denoiser=source,

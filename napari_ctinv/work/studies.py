@@ -29,14 +29,14 @@ def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
 
 
 def subject(
-    study: Path, *, own: str | None, trust: str | None, device: str, report: Report
+    study: Path, *, own: str | None, loading: Mapping[str, Any], device: str, report: Report
 ) -> tuple[Subject, Denoiser]:
     """A stored study and its denoiser.
 
     Args:
         study: Its folder.
         own: The user's own denoiser, for a study that was not made with a shipped one.
-        trust: sha256 for which the user has allowed that code runs.
+        loading: Class, card and trusted sha256 of that denoiser, as `ctinv.load_denoiser` takes them.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         report: Told what is being done.
 
@@ -48,12 +48,12 @@ def subject(
     from ctinv.sampler.network import find_denoiser
 
     store = Store.open(study)
-    wanted = (study, store.provenance.key(), store.rows, own, trust, device)
+    wanted = (study, store.provenance.key(), store.rows, own, *loading.values(), device)
     if wanted not in _subjects:
         _subjects.clear()
         weights = store.provenance.weights_sha256
         source = source_of(weights, own)
-        denoiser = find_denoiser(weights, source, trust=trust if source else None, device=device)
+        denoiser = find_denoiser(weights, source, device=device, **(loading if source else {}))
         _subjects[wanted] = Subject.of_study(store, denoiser, progress=report), denoiser
     return _subjects[wanted]
 
