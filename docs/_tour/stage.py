@@ -7,8 +7,7 @@ a user, and nothing is polled more often than every 20 ms.
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,21 +15,18 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import NotificationSeverity, notification_manager
-from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, QRect, Qt, QTimer
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QDialog, QPushButton, QScrollArea, QTabWidget, QWidget
+from qtpy.QtCore import QRect
+from qtpy.QtWidgets import QApplication, QTabWidget, QWidget
 
+from _tour.hands import Hands, area_of
 from _tour.heartbeat import Heartbeat
 from _tour.pictures import save
 
 SIZE = (1280, 720)
 """Width and height of the window, pixels: a small laptop."""
 
-_HAND: Any = QTest  # its stubs know fewer overloads than it has
 
-
-class Stage:
+class Stage(Hands):
     """A viewer with the plugin in its dock.
 
     Attributes:
@@ -48,9 +44,9 @@ class Stage:
     def __init__(
         self, viewer: Any, dock: QWidget, session: Any, out: Path, home: Path, *, quick: bool
     ) -> None:
-        self.viewer, self.dock, self.session = viewer, dock, session
+        super().__init__(viewer)
+        self.dock, self.session = dock, session
         self.out, self.home, self.quick = out, home, quick
-        self.window = viewer.window._qt_window
         self.heartbeat = Heartbeat(self.window)
         self.figures: dict[str, Any] = {}
         self.pictures: dict[str, dict[str, Any]] = {}
@@ -58,45 +54,10 @@ class Stage:
         self._drawn = 0
         viewer.window._qt_viewer.canvas._scene_canvas.events.draw.connect(self._on_draw)
 
-    def wait_until(self, holds: Callable[[], bool], what: str, timeout_s: float = 300) -> float:
-        """Lets the window live until a condition holds.
-
-        Args:
-            holds: The condition; it has to be cheap.
-            what: What is waited for, for the error.
-            timeout_s: Longest wait.
-
-        Returns:
-            The seconds it took.
-
-        Raises:
-            TimeoutError: If it does not come to hold.
-        """
-        begin = time.perf_counter()
-        loop, timer = QEventLoop(), QTimer()
-
-        def look() -> None:
-            if holds() or time.perf_counter() - begin > timeout_s:
-                loop.quit()
-
-        timer.timeout.connect(look)
-        timer.start(20)
-        if not holds():
-            loop.exec()
-        timer.stop()
-        if not holds():
-            raise TimeoutError(f"{what}: not within {timeout_s:g} s.")
-        return time.perf_counter() - begin
-
     def redrawn(self) -> None:
         """Waits until the canvas has been drawn anew."""
         drawn = self._drawn
         self.wait_until(lambda: self._drawn > drawn, "the canvas is drawn", 30)
-
-    def pause(self, seconds: float) -> None:
-        """Lets the window live for a while, so that everything is drawn."""
-        end = time.perf_counter() + seconds
-        self.wait_until(lambda: time.perf_counter() >= end, "a pause", seconds + 60)
 
     def tab(self, name: str) -> QWidget:
         """Brings a tab to the front, and gives it."""
@@ -137,86 +98,6 @@ class Stage:
         self.wait_until(lambda: not activity.running, text, timeout_s)
         if activity.run.outcome.state != "done":
             raise RuntimeError(activity.message)
-
-    def scroll_to(self, widget: QWidget) -> None:
-        """Scrolls the plugin's tab so that a widget is at its top, as far as there is something below."""
-        area = _area_of(widget)
-        if area is not None:
-            self.pause(0.05)
-            bar: Any = area.verticalScrollBar()
-            bar.setValue(widget.mapTo(area.widget(), QPoint(0, 0)).y())
-            self.pause(0.05)
-
-    def button(self, inside: QWidget, text: str) -> QPushButton:
-        """The button with a text; mnemonics and the headings that fold do not count."""
-        for found in inside.findChildren(QPushButton):
-            if found.text().replace("&", "").startswith(text) and found.isVisibleTo(inside):
-                return found
-        texts = sorted({found.text() for found in inside.findChildren(QPushButton)} - {""})
-        raise LookupError(f"there is no button {text!r} but {texts}.")
-
-    def click(self, widget: QWidget, at: QPoint | None = None) -> None:
-        """Clicks a widget with the left mouse button, in its middle if no place is given."""
-        area = _area_of(widget)
-        if area is not None:
-            area.ensureWidgetVisible(widget)
-            self.pause(0.05)
-        place = widget.rect().center() if at is None else at
-        _HAND.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
-
-    def touch(self, layer: Any, index: tuple[float, ...]) -> None:
-        """Clicks a voxel of a layer on the canvas."""
-        canvas = self._canvas()
-        place = QPoint(*self.pixel(layer, index)) - canvas.mapTo(self.window, QPoint(0, 0))
-        _move(canvas, place, Qt.MouseButton.NoButton)
-        self.click(canvas, place)
-
-    def drag(self, layer: Any, begin: tuple[float, ...], end: tuple[float, ...]) -> None:
-        """Drags the mouse over the canvas from voxel to voxel of a layer."""
-        canvas = self._canvas()
-        corner = canvas.mapTo(self.window, QPoint(0, 0))
-        here, there = (QPoint(*self.pixel(layer, index)) - corner for index in (begin, end))
-        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        _HAND.mousePress(canvas, left, none, here)
-        for step in range(1, 9):
-            place = here + (there - here) * step / 8
-            _move(canvas, place, left)
-            self.pause(0.03)
-        _HAND.mouseRelease(canvas, left, none, there)
-        self.pause(0.2)
-
-    def press(self, inside: QWidget, text: str) -> None:
-        """Clicks the button with a text."""
-        button = self.button(inside, text)
-        if not button.isEnabled():
-            raise LookupError(f"the button {text!r} cannot be pressed now: {button.toolTip()}")
-        self.click(button)
-
-    def answer(self, act: Callable[[QDialog], None], timeout_s: float = 120) -> Callable[[], bool]:
-        """Answers the next dialog once it opens, which may keep an event loop of its own running until then.
-
-        Args:
-            act: What to do with it; it has to close it.
-            timeout_s: How long to look out for it.
-
-        Returns:
-            Says whether it has been answered.
-        """
-        answered: list[QDialog] = []
-        end = time.perf_counter() + timeout_s
-        timer = QTimer(self.window)
-
-        def look() -> None:
-            dialog = _open_dialog()
-            if dialog is not None or time.perf_counter() > end:
-                timer.stop()
-            if dialog is not None:
-                act(dialog)
-                answered.append(dialog)
-
-        timer.timeout.connect(look)
-        timer.start(50)
-        return lambda: bool(answered)
 
     @contextmanager
     def watched(self, name: str) -> Iterator[None]:
@@ -271,7 +152,7 @@ class Stage:
         self.pictures[name]["bytes"] = save(taken, self.out / f"{name}.png")
         if self.shown is not None and self.shown.isVisible():
             self.pictures[name]["section"] = self.place(self.shown)
-            self.pictures[name]["fits"] = self.shown.size().width() <= _area_of(self.shown).viewport().width()
+            self.pictures[name]["fits"] = self.shown.size().width() <= area_of(self.shown).viewport().width()
 
     def record(self) -> dict[str, Any]:
         """Figures, gaps of the window's thread, and what lies where in the pictures, as plain data."""
@@ -283,53 +164,8 @@ class Stage:
         seen = QRect(widget.mapTo(self.window, region.topLeft()), region.size())
         return [seen.x(), seen.y(), seen.width(), seen.height()]
 
-    def pixel(self, layer: Any, index: tuple[float, ...]) -> list[int]:
-        """Where a voxel of a layer lies in the picture of an axial slice: x, y."""
-        world = np.asarray(layer.data_to_world(index))[-2:]
-        canvas = self._canvas()
-        camera = self.viewer.scene.camera
-        row, column = (world - np.asarray(camera.center[-2:])) * camera.zoom
-        corner = canvas.mapTo(self.window, QPoint(0, 0))
-        return [
-            round(corner.x() + canvas.width() / 2 + column),
-            round(corner.y() + canvas.height() / 2 + row),
-        ]
-
     def _on_draw(self, _event: Any) -> None:
         self._drawn += 1
-
-    def _canvas(self) -> QWidget:
-        canvas: QWidget = self.viewer.window._qt_viewer.canvas.native
-        return canvas
-
-
-def _area_of(widget: QWidget) -> Any:
-    """The scrolling area a widget lies in, or None."""
-    area: Any = widget.parentWidget()
-    while area is not None and not isinstance(area, QScrollArea):
-        area = area.parentWidget()
-    return area
-
-
-def _move(canvas: QWidget, place: QPoint, held: Qt.MouseButton) -> None:
-    """Moves the mouse with a button held, which QTest cannot."""
-    event = QMouseEvent(
-        QEvent.Type.MouseMove,
-        QPointF(place),
-        QPointF(canvas.mapToGlobal(place)),
-        Qt.MouseButton.NoButton,
-        held,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    QApplication.sendEvent(canvas, event)
-
-
-def _open_dialog() -> QDialog | None:
-    """A dialog that is open now."""
-    for top in QApplication.topLevelWidgets():
-        if isinstance(top, QDialog) and top.isVisible():
-            return top
-    return None
 
 
 def _pixels(widget: QWidget) -> np.ndarray:
