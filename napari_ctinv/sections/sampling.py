@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import ComboBox, Container, SpinBox
 from napari.layers import Shapes
+from qtpy.QtWidgets import QPushButton
 
 from ctinv.generators.kinds import TRAINING_FREE
 from napari_ctinv.sections._bind import bind, listen, offer
@@ -15,7 +16,7 @@ from napari_ctinv.sections._paths import PathField
 from napari_ctinv.sections._run_bar import RunBar
 from napari_ctinv.sections._section import Section
 from napari_ctinv.session import Session
-from napari_ctinv.session.invariances import DRAWN, REGIONS
+from napari_ctinv.session.invariances import DRAWN, REGIONS, WHOLE
 
 TIERS = {"T0 numeric": "T0", "T1 DICOM": "T1", "T2 display": "T2", "T3 noise": "T3"}
 
@@ -31,11 +32,15 @@ class Sampling(Section):
         self.region = ComboBox(
             label="region",
             choices=REGIONS,
-            tooltip="a square of voxels at the centre of the view, a rectangle drawn in a Shapes layer, or the whole slice",
+            tooltip="a square of voxels at the centre of the view, a rectangle that is drawn or placed by a click, or the "
+            "whole slice",
         )
         self.edge = SpinBox(
             label="edge", min=8, max=4096, value=model.edge, tooltip="edge of the square, in voxels"
         )
+        self.pick = QPushButton("Place the s&quare by a click")
+        self.pick.setCheckable(True)
+        self.pick.setToolTip("the next click on the image is the middle of a square of this edge, the region")
         self.shapes = ComboBox(
             label="drawn in",
             choices=self._drawings,
@@ -82,6 +87,7 @@ class Sampling(Section):
         )
         fields = [self.region, self.edge, self.shapes, self.tap, self.generator, self.own.edit]
         self.add(Container(widgets=[*fields, self.n, self.tier, self.seed, self.folder.edit], labels=True))
+        self.add(self.pick)
         self.estimate = EstimateLine(session)
         self.add(self.estimate)
         self.bar = RunBar(
@@ -101,6 +107,8 @@ class Sampling(Section):
         self.folder.bind(model, "folder")
         listen(self, model.events.region, self._on_region)
         listen(self, model.events.notice, self.say)
+        self.pick.toggled.connect(self._on_pick)
+        listen(self, model.events.picking, self.pick.setChecked)
         self._on_region(model.region)
         for signal in (network.events.name, network.events.own, network.events.facts, model.events.tap):
             listen(self, signal, self._on_network)
@@ -110,8 +118,11 @@ class Sampling(Section):
             listen(self, signal, self._on_layers, position="last")
 
     def _on_region(self, region: str) -> None:
-        self.edge.visible = region == REGIONS[0]
+        self.edge.visible = region != WHOLE
         self.shapes.visible = region == DRAWN
+
+    def _on_pick(self, on: bool) -> None:
+        self.session.invariances.picking = on
 
     def _on_network(self, _value: Any = None) -> None:
         network = self.session.network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,13 +11,14 @@ import numpy as np
 from napari.layers import Image, Layer, Shapes
 from psygnal import SignalGroupDescriptor
 
-from ctinv.errors import InputError
+from ctinv.errors import CtinvError, InputError
 from ctinv.volume import Box, Volume
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.engine.run import Run
 from napari_ctinv.layers import outline_layer
 from napari_ctinv.selection import DEFAULT_EDGE, box_around, box_from_shape, visible_height, whole_slice
 from napari_ctinv.session.growing import GrowingStudy
+from napari_ctinv.viewing.clicks import Clicks
 from napari_ctinv.work.sample import SampleRequest
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class InvariancesModel:
     Attributes:
         session: The session.
         region: Where to sample: one of `REGIONS`.
-        edge: Edge of the square at the centre of the view, in voxels.
+        edge: Edge of the square at the centre of the view, or around a click, in voxels.
+        picking: Whether the next click on the image places the square.
         shapes: The layer whose rectangle is the region, where one is drawn.
         tap: Layer of the network whose representation must stay.
         generator: Name of the generator.
@@ -58,6 +61,7 @@ class InvariancesModel:
     session: Session = field(repr=False)
     region: str = CENTRE
     edge: int = DEFAULT_EDGE
+    picking: bool = False
     shapes: Shapes | None = None
     tap: str = "output"
     generator: str = "renoise"
@@ -79,6 +83,9 @@ class InvariancesModel:
         self.activity = self.session.activity("Sample invariances")
         settings = self.session.settings
         self.n, self.tier = settings.n, settings.tier
+        self._picked: Layer | None = None
+        self._clicks = Clicks(self._on_click)
+        self.events.picking.connect(lambda on: self._clicks.listen(self.session.viewer, on))
         for name in ("n", "tier"):
             getattr(settings.events, name).connect(lambda value, name=name: setattr(self, name, value))
 
@@ -144,11 +151,34 @@ class InvariancesModel:
         viewer.dims.set_point(viewer.dims.ndim - 3, outline.data_to_world([box.z, 0, 0])[0])
         return outline
 
+    def pick(self, position: Sequence[float]) -> None:
+        """Place the square around a point of the viewer's world in mm, and take it as the region.
+
+        Raises:
+            InputError: No scan is chosen, or the point lies outside it.
+        """
+        viewer, volume = self.session.viewer, self.session.scan.volume()
+        height = visible_height(viewer.dims.point, viewer.dims.displayed)
+        before, self._picked = self._picked, None
+        box = box_around(position, volume, world_z=height, edge=self.edge)
+        if before in viewer.layers:  # the square moves
+            viewer.layers.remove(before)
+        self._picked = self.choose(box)
+
     def show_sample(self, index: int) -> None:
         """Move the sample slider of the viewer to the place of a sample in the stack."""
         viewer = self.session.viewer
         if self.samples is not None and self.samples in viewer.layers:
             viewer.dims.set_point(viewer.dims.ndim - 4, index)
+
+    def _on_click(self, position: tuple[float, ...]) -> None:
+        try:
+            self.pick(position)
+        except CtinvError as error:
+            self.notice = str(error)
+        else:
+            self.notice = ""
+        self.picking = False
 
     def _drawn(self) -> Shapes:
         layers = self.session.viewer.layers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +16,7 @@ from napari_ctinv.arrival import add_layers
 from napari_ctinv.engine.delivery import delivery_here
 from napari_ctinv.layers import probe_layer
 from napari_ctinv.placement import place
+from napari_ctinv.viewing.clicks import Clicks
 
 if TYPE_CHECKING:
     from napari.layers import Points
@@ -109,7 +109,8 @@ class ProbeModel:
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ctinv-probe")
         self._busy = self._again = False
         self._mark: Points | None = None
-        self.events.on.connect(self._on_mode)
+        self._clicks = Clicks(self._click)
+        self.events.on.connect(lambda on: self._clicks.listen(self.session.viewer, on))
         self.session.shown.events.samples.connect(self._forget)
         self.session.shown.events.finished.connect(self._read)
 
@@ -145,26 +146,12 @@ class ProbeModel:
             raise InputError("there are no samples to probe; sample a region or open a study first.")
         return study
 
-    def _on_mode(self, on: bool) -> None:
-        callbacks = self.session.viewer.mouse_drag_callbacks
-        if on and self._click not in callbacks:
-            callbacks.append(self._click)
-        elif not on and self._click in callbacks:
-            callbacks.remove(self._click)
-
-    def _click(self, _viewer: Any, event: Any) -> Iterator[None]:
-        """A press that is released where it began; a drag still moves the view."""
-        yield
-        moved = False
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if not moved and event.button == 1:
-            try:
-                self.at(*self._pixel_at(event.position))
-            except CtinvError as error:
-                self.message = ""
-                self.message = str(error)
+    def _click(self, position: tuple[float, ...]) -> None:
+        try:
+            self.at(*self._pixel_at(position))
+        except CtinvError as error:
+            self.message = ""
+            self.message = str(error)
 
     def _pixel_at(self, position: Any) -> tuple[int, int]:
         """Row and column, in the axes of the scan, of a position in the viewer's world."""
@@ -205,7 +192,7 @@ class ProbeModel:
         self._busy = True
         # A copy keeps the journal and the arrays of this moment, while the viewer takes in what is committed next.
         reading = self._reader.submit(read, copy.copy(self._study()), self.pixel)
-        reading.add_done_callback(lambda done: self._delivery.post(lambda: self._take(done)))
+        self._delivery.follow(reading, self._take)
 
     def _take(self, done: Any) -> None:
         self._busy = False

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,36 @@ def test_without_a_scan_there_is_one_sentence(session: Session) -> None:
     with pytest.raises(InputError, match="no scan is chosen"):
         session.invariances.run()
     assert not session.invariances.activity.running
+
+
+def click(session: Session, position: tuple[float, ...], *, moved: bool = False) -> None:
+    """A click on the canvas, as napari passes it to the newest callback; with a move in between it is a drag."""
+    event = SimpleNamespace(type="mouse_press", button=1, position=position)
+    steps = session.viewer.mouse_drag_callbacks[-1](session.viewer, event)
+    next(steps)
+    for event.type in ["mouse_move", "mouse_release"] if moved else ["mouse_release"]:
+        next(steps, None)
+
+
+def test_a_click_places_the_square(session: Session) -> None:
+    (scan,) = add_layers(session.viewer, quarter_dose())
+    session.viewer.dims.set_point(0, scan.data_to_world([8, 0, 0])[0])
+    model = session.invariances
+    model.edge, model.picking = 32, True
+    click(session, tuple(scan.data_to_world([8, 200, 170])), moved=True)
+    assert model.shapes is None, "a drag moves the view"
+    click(session, tuple(scan.data_to_world([8, 200, 170])))
+    assert not model.picking
+    assert model.box(session.scan.volume()) == Box(8, 184, 216, 154, 186)
+    first = model.shapes
+    model.picking = True
+    click(session, tuple(scan.data_to_world([8, 300, 250])))
+    assert model.box(session.scan.volume()) == Box(8, 284, 316, 234, 266)
+    assert first not in session.viewer.layers, "the square moves"
+    model.picking = True
+    click(session, (1e4, 1e4, 1e4))
+    assert not model.picking
+    assert model.box(session.scan.volume()).shape == (32, 32)
 
 
 def test_a_second_start_is_refused(session: Session) -> None:
