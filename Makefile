@@ -9,8 +9,8 @@
 #   make tour           drives the plugin through all its tabs on a screen, and takes the pictures of the user guide
 #   make audit          known weaknesses of the locked packages, where the service can be asked
 #   make lock           requirements.lock anew, after a change of the dependencies
-#   make test-core      tests of the core, without Qt
-#   make test-plugin    tests of the plugin, in a virtual screen
+#   make test-core      tests of the core and of the plugin's models, without Qt
+#   make test-plugin    tests of the plugin in a viewer, in a virtual screen
 #   make picture        the demo, and its picture and figures into docs/img for the README
 #   make clean          everything that can be made again, the environment included
 
@@ -25,7 +25,7 @@ INSTALLED := $(VENV)/.installed
 
 # Qt and a virtual screen cost seconds per test file, so the core runs without their pytest plugins.
 NO_QT := -p no:napari -p no:xvfb -p no:pytest-qt
-PLUGIN_TESTS := tests/plugin tests/gui
+PLUGIN_TESTS := tests/gui
 PYTEST := $(BIN)/python -m pytest --cov --cov-report=
 # A file's tests stay together, as they share what is dear; one thread for each process, as most tests are Python.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
