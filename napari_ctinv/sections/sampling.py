@@ -108,7 +108,7 @@ class Sampling(Section):
         listen(self, model.events.region, self._on_region)
         listen(self, model.events.notice, self.say)
         self.pick.toggled.connect(self._on_pick)
-        listen(self, model.events.picking, self.pick.setChecked)
+        listen(self, model.events.picking, lambda on: self.pick.setChecked(on))
         self._on_region(model.region)
         for signal in (network.events.name, network.events.own, network.events.facts, model.events.tap):
             listen(self, signal, self._on_network)
