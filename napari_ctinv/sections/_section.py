@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from magicgui.widgets import Container
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel, QLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QLabel,
+    QLayout,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ctinv.errors import CtinvError
 
@@ -63,7 +72,7 @@ class Section(QWidget):
         """Put a widget, layout or magicgui form below what is there."""
         place = self._inner.count() - 1
         if isinstance(part, Container):
-            _let_shrink(part)
+            _prepare(part)
             part.native.layout().setContentsMargins(0, 0, 0, 0)
             part.native.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
             self._inner.insertWidget(place, part.native)
@@ -104,9 +113,11 @@ class Section(QWidget):
         self._body.setVisible(on)
 
 
-def _let_shrink(form: Container) -> None:
-    """A long layer name must not make the form wider than its column."""
+def _prepare(form: Container) -> None:
+    """A long layer name must not make the form wider than its column, and the number beside a slider is explained, too."""
     for part in form:
         if isinstance(part.native, QComboBox):
             part.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             part.native.setMinimumContentsLength(8)
+        for number in part.native.findChildren(QAbstractSpinBox):
+            number.setToolTip(str(part.tooltip or ""))

@@ -74,6 +74,13 @@ class WriterLock:
                 os.close(descriptor)
 
 
+def tidy(folder: Path) -> None:
+    """Empty the file of a writer that was killed while it let go; one that still holds it is left alone."""
+    with contextlib.suppress(StoreError, OSError):  # held, or a study that may only be read
+        if (folder / FILE_NAME).stat().st_size:
+            WriterLock(folder).release()
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 

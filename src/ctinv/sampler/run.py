@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+from ctinv.sampler import lock
 from ctinv.sampler.batch import Batch
 from ctinv.sampler.disk import stays
 from ctinv.sampler.manifest import ROOT
@@ -79,4 +80,5 @@ def _complete(path: Path, key: str, n: int) -> bool:
     if not (store.is_finished or store.missing()):
         with Store.resume(path) as unfinished:
             unfinished.finish()
+    lock.tidy(path)
     return True
