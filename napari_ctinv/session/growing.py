@@ -68,7 +68,7 @@ class GrowingStudy:
         self._show(study)
         self._read(
             lambda: [*map_layers(study, window=self._window)],
-            lambda maps: self._next_map(iter(maps.result())),
+            lambda maps: self._next_map(iter(self._result(maps) or ())),
         )
 
     def _read(self, read: Callable[[], T], call: Callable[[Future[T]], None]) -> Future[T]:
@@ -78,6 +78,14 @@ class GrowingStudy:
         session.follow(work, lambda done: call(done) if model.growing is self else None)
         return work
 
+    def _result(self, work: Future[T]) -> T | None:
+        """What a thread has read; None, with the reason told, where the study is damaged."""
+        try:
+            return work.result()
+        except StoreError as error:
+            self._model.notice = str(error)
+            return None
+
     def _later(self, call: Callable[[], None]) -> None:
         """Have this called in a turn of its own, unless another run has begun by then."""
         model = self._model
@@ -86,11 +94,7 @@ class GrowingStudy:
     def _take(self) -> None:
         """The study is open; it is waited for where it is not yet."""
         opening, self._opening = self._opening, None
-        try:
-            study = opening.result() if opening is not None else None
-        except StoreError as error:
-            self._model.notice = str(error)
-            return
+        study = self._result(opening) if opening is not None else None
         if study is not None and self._model.study is None:
             self._model.study = study
             study.refresh()
