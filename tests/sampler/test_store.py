@@ -291,6 +291,19 @@ def test_a_reader_follows_a_writer(tmp_path: Path) -> None:
     assert not np.array_equal(reader.spread(), first)
 
 
+def test_what_is_read_late_is_read_although_a_writer_has_made_room_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "s.zarr"
+    finished(path, n=5)
+    late, never = Store.open(path), Store.open(path)
+    with create(path, n=30) as writer:
+        np.testing.assert_array_equal(late.setting.fx, writer.setting.fx)
+        assert late.n == 5
+        metadata = path / "x_tilde" / "zarr.json"
+        metadata.write_bytes(metadata.read_bytes().replace(b"30", b"31"))
+        with pytest.raises(StoreError, match="x_tilde of this study is damaged"):
+            _ = never.setting
+
+
 def test_a_study_too_large_for_the_disk_is_refused_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

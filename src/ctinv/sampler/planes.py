@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
 
+_TRIES = 3
+"""How often a file is looked at while a writer changes it and the manifest."""
+
+
 class StudyFiles(LocalStore):
     """A zarr store that replaces files durably and never makes the study's own folders again.
 
@@ -138,7 +142,8 @@ class Planes:
             StoreError: It is not there, or its metadata are damaged.
         """
         try:
-            if not self._proven(f"{name}/{manifest.ROOT}"):
+            metadata = f"{name}/{manifest.ROOT}"
+            if not self._proven(metadata) and not self._grown(metadata):
                 raise KeyError(name)
             guard.check_array(self.folder, name)
             found = self.group[name]
@@ -166,6 +171,21 @@ class Planes:
 
     def _proven(self, file: str) -> bool:
         return manifest.fault_of(self.folder, self.meta, file) is None
+
+    def _grown(self, file: str) -> bool:
+        """Whether a writer has made room for more samples since this study was opened: its manifest tells, then.
+
+        Raises:
+            StoreError: The manifest was changed by somebody else, or the study is gone.
+        """
+        meta = self.meta
+        for _ in range(_TRIES):
+            before, meta = meta, manifest.read_root(self.folder)
+            if meta == before or meta["key"] != self.meta["key"]:
+                return False
+            if manifest.fault_of(self.folder, meta, file) is None:
+                return True
+        return False
 
     @property
     def _remedy(self) -> str:
