@@ -1,12 +1,12 @@
 """How long one step of the sample slider takes in a real viewer, and how long a pixel's histogram, from a study on disk.
 
-Prints one JSON object: ms per step, from setting the slider until the picture has been drawn, over 250 samples of
-512 x 512, with the dock open on the certificate table, which follows, and the stamp: the first pass from a cold cache, the
-second, backwards, random jumps, and the grid of x, f(x), x̃ and f(x̃) - f(x); then ms for the values of a pixel, bare and from
-the click to the histogram. The bars are 60 ms per step by the median and 100 ms per pixel; the largest step is what a user
-may feel, and shall stay below the 100 ms for which the window may be busy. Beside the time that passes stands that of the
-processors, all threads together: a step of an otherwise idle machine takes no longer than that. With ``--evict`` the study's
-files leave the system's cache first.
+Prints one JSON object: ms per step, from setting the slider until the picture has been drawn, over 250 samples of 512 x
+512, with the dock open on the certificate table, which follows, and the stamp: the first pass from a cold cache, the
+second, backwards, random jumps, and the grid of x, f(x), x̃ and f(x̃) - f(x); then ms for the values of a pixel, bare and
+from the click until the histogram has been drawn, at the first pixel and at those after it. The bars are 60 ms per step
+by the median and 100 ms per pixel; the largest step is what a user may feel, and shall stay below the 100 ms for which
+the window may be busy. Beside the time that passes stands that of the processors, all threads together: a step of an
+otherwise idle machine takes no longer than that. With ``--evict`` the study's files leave the system's cache first.
 
     OMP_NUM_THREADS=2 xvfb-run -a -s "-screen 0 1280x720x24" python benchmarks/scrolling.py
 """
@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from peak import peak_mib
@@ -41,14 +41,27 @@ def evict(folder: Path) -> None:
             os.close(handle)
 
 
-def figures(calls: Iterable[Callable[[], object]]) -> dict[str, dict[str, float]]:
-    """Median, 95th percentile and largest of ms that pass, and of ms of the processors."""
+Moment = tuple[float, float]
+"""Seconds of the clock, and of the processors."""
+
+
+def now() -> Moment:
+    """This moment."""
+    return time.perf_counter(), time.process_time()
+
+
+def figures(calls: Iterable[Callable[[], Moment | None]]) -> dict[str, dict[str, float]]:
+    """Median, 95th percentile and largest of ms that pass, and of ms of the processors.
+
+    Args:
+        calls: A call may tell when it had done what is measured.
+    """
     wall, busy = [], []
     for call in calls:
-        begin, used = time.perf_counter(), time.process_time()
-        call()
-        wall.append(1e3 * (time.perf_counter() - begin))
-        busy.append(1e3 * (time.process_time() - used))
+        begin = now()
+        end = call() or now()
+        wall.append(1e3 * (end[0] - begin[0]))
+        busy.append(1e3 * (end[1] - begin[1]))
     return {
         name: {
             "median_ms": round(float(np.median(values)), 2),
@@ -57,6 +70,22 @@ def figures(calls: Iterable[Callable[[], object]]) -> dict[str, dict[str, float]
         }
         for name, values in (("wall", wall), ("cpu", busy))
     }
+
+
+def paintings(widget: Any) -> list[Moment]:
+    """When a widget is painted from now on."""
+    from qtpy.QtCore import QEvent, QObject
+
+    class Painted(QObject):
+        moments: ClassVar[list[Moment]] = []
+
+        def eventFilter(self, _watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint:
+                self.moments.append(now())
+            return False
+
+    widget.installEventFilter(Painted(widget))
+    return Painted.moments
 
 
 class Screen:
@@ -103,10 +132,29 @@ class Screen:
         self._canvas.set_current()
         gl.glFinish()
 
-    def probe(self, y: int, x: int) -> None:
-        """Ask for a pixel and wait until its histogram is shown; the window is alive meanwhile."""
+    def probe(self, y: int, x: int) -> Moment:
+        """Ask for a pixel and wait until its histogram is drawn; the window is alive meanwhile."""
+        from qtpy.QtWidgets import QApplication
+
+        shown: list[float] = []
+        listener = self.session.probe.events.probed.connect(lambda _probed: shown.append(time.perf_counter()))
+        begin = time.perf_counter()
         self.session.probe.at(y, x)
-        self.session.probe.wait()
+        while time.perf_counter() < begin + 5:
+            QApplication.processEvents()
+            drawn = [moment for moment in self._paintings if shown and moment[0] > shown[-1]]
+            if drawn:
+                self.session.probe.events.probed.disconnect(listener)
+                return drawn[0]
+        raise TimeoutError("the histogram is not drawn")
+
+    def probes(self, places: Iterable[tuple[int, int]]) -> Iterable[Callable[[], Moment]]:
+        """One after the other, with time in between for what comes after the histogram."""
+        self.dock.show_tab("Invariances", "Probe")
+        self._paintings = paintings(self.dock.section("Probe").plot.canvas.viewport())
+        for place in places:
+            self.settle()
+            yield partial(self.probe, *place)
 
 
 def measure(path: Path, *, cold: bool) -> dict[str, Any]:
@@ -130,8 +178,13 @@ def measure(path: Path, *, cold: bool) -> dict[str, Any]:
     height, width = Store.open(path).setting.region
     places = [(int(rng.integers(height)), int(rng.integers(width))) for _ in range(30)]
     store = Store.open(path)
-    found["probe"] = figures(partial(store.probe, *place) for place in places)
-    found["click_to_histogram"] = figures(partial(screen.probe, *place) for place in places)
+
+    def read(y: int, x: int) -> None:
+        store.probe(y, x)
+
+    found["probe"] = figures(partial(read, *place) for place in places)
+    found["first_click_to_histogram"] = figures(screen.probes(places[:1]))
+    found["click_to_histogram"] = figures(screen.probes(places[1:]))
     screen.session.close()
     screen.viewer.close()
     return found
@@ -155,7 +208,10 @@ def main() -> None:
         "study": f"{asked.n} x {asked.side} x {asked.side}",
         "bars_ms": {"step": BAR_STEP_MS, "probe": BAR_PROBE_MS},
         "met": all(found[name]["wall"]["median_ms"] <= BAR_STEP_MS for name in passes)
-        and found["click_to_histogram"]["wall"]["median_ms"] <= BAR_PROBE_MS,
+        and all(
+            found[name]["wall"]["median_ms"] <= BAR_PROBE_MS
+            for name in ("first_click_to_histogram", "click_to_histogram")
+        ),
         "load_average": os.getloadavg()[0],
         "peak_mib": round(peak_mib()),
         **found,

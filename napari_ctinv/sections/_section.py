@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from magicgui.widgets import Container
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
     QLabel,
     QLayout,
+    QScrollArea,
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
@@ -108,9 +109,26 @@ class Section(QWidget):
 
         return slot
 
+    def reveal(self, part: QWidget) -> None:
+        """Scroll until something is seen that has come into being here, unless the user has left the section."""
+        if not self._head.visibleRegion().isEmpty():
+            soon = QTimer(part)  # once the layout has made room for it
+            soon.setSingleShot(True)
+            soon.timeout.connect(lambda: _scroll_to(part))
+            soon.timeout.connect(soon.deleteLater)
+            soon.start(0)
+
     def _fold(self, on: bool) -> None:
         self._head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
         self._body.setVisible(on)
+
+
+def _scroll_to(part: QWidget) -> None:
+    above = part.parentWidget()
+    while above is not None and not isinstance(above, QScrollArea):
+        above = above.parentWidget()
+    if above is not None:
+        above.ensureWidgetVisible(part, 0, 0)
 
 
 def _prepare(form: Container) -> None:

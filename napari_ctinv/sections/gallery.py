@@ -72,6 +72,7 @@ class Gallery(Section):
         button = self._card(cards[index])
         self.cards.append(button)
         self._grid.addWidget(button, index // _COLUMNS, index % _COLUMNS)
+        self.reveal(button)
         QTimer.singleShot(0, self._more)
 
     def _card(self, card: Card) -> QToolButton:

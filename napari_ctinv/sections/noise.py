@@ -94,6 +94,7 @@ class Noise(Section):
             self.plot.set_lines(self._model.spectra())
             n, size = len(found.squares.places), found.squares.size
             self.say(f"Read in {n} squares of {size} x {size} pixels without their quadratic trend.")
+            self.reveal(self.squares)
 
 
 def _cells(one: Any) -> list[str]:

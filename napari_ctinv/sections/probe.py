@@ -49,6 +49,7 @@ class Probe(Section):
             self.say("")
 
     def _show(self, probed: Probed | None) -> None:
+        appears = probed is not None and self.plot.isHidden()
         self.plot.setVisible(probed is not None)
         self.line.setVisible(probed is not None)
         if probed is None:
@@ -58,3 +59,6 @@ class Probe(Section):
         self.plot.set_line("x̃", edges, counts, steps=True)
         self.plot.set_marks({"x": probed.x, "f(x)": probed.fx}, vertical=True)
         self.line.setText(probed.lines)
+        if appears:
+            self.reveal(self.line)
+            self.reveal(self.plot)

@@ -56,6 +56,8 @@ class Report(Section):
     def _on_page(self, page: Path | None) -> None:
         self.open_button.setVisible(page is not None)
         self.verdict.setVisible(page is not None)
+        if page is not None:
+            self.reveal(self.open_button)
 
     def _open(self) -> Any:
         page = self._model.page

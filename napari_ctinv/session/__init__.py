@@ -68,6 +68,9 @@ MODELS = {
 }
 """Attribute of the session to ``module:class`` below this package; to add a model, write it and its row."""
 
+_WARM = ("ctinv.sampler.store", "pandas")
+"""What reads studies, and what napari itself imports for the first points or shapes; half a second and more."""
+
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 
 
@@ -146,9 +149,9 @@ class Session:
         self.engine().delivery.follow(work, lambda done: call(done) if self._closings == closings else None)
 
     def warm(self) -> None:
-        """Let the computing process load its libraries while the user looks around, and this one what reads studies."""
+        """Let the computing process load its libraries while the user looks around, and this one what it will need."""
         self._warm_up  # noqa: B018
-        threading.Thread(target=lambda: importlib.import_module("ctinv.sampler.store")).start()
+        threading.Thread(target=lambda: [importlib.import_module(name) for name in _WARM]).start()
 
     @cached_property
     def _warm_up(self) -> Any:

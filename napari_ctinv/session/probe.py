@@ -13,7 +13,6 @@ from psygnal import SignalGroupDescriptor
 
 from ctinv.errors import CtinvError, InputError
 from napari_ctinv.arrival import add_layers
-from napari_ctinv.engine.delivery import delivery_here
 from napari_ctinv.layers import probe_layer
 from napari_ctinv.placement import place
 from napari_ctinv.viewing.clicks import Clicks
@@ -105,9 +104,9 @@ class ProbeModel:
     message: str = ""
 
     def __post_init__(self) -> None:
-        self._delivery = delivery_here()
+        self._delivery = self.session.engine().delivery
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ctinv-probe")
-        self._busy = self._again = False
+        self._busy = self._again = self._mark_is_due = False
         self._mark: Points | None = None
         self._clicks = Clicks(self._click)
         self.events.on.connect(lambda on: self._clicks.listen(self.session.viewer, on))
@@ -127,7 +126,7 @@ class ProbeModel:
                 f"pixel ({y}, {x}) lies outside the region of {height} x {width} voxels; click into it."
             )
         self.pixel = (y, x)
-        self._show_mark()
+        self._mark_is_due = not self._move_mark()
         self._read()
 
     def wait(self, timeout_s: float = 10.0) -> Probed:
@@ -163,23 +162,33 @@ class ProbeModel:
         index[list(place(volume.affine, volume.shape).order)] = seen
         return int(index[1]), int(index[2])
 
-    def _show_mark(self) -> None:
-        samples, viewer = self.session.shown.samples, self.session.viewer
+    def _move_mark(self) -> bool:
+        """Whether there is a mark, which is at the pixel then."""
+        if self._mark is None or self._mark not in self.session.viewer.layers:
+            return False
+        self._mark.data = self._place()
+        return True
+
+    def _add_mark(self) -> None:
+        if self.pixel is None:  # another study is shown by now
+            return
+        viewer = self.session.viewer
+        active = viewer.layers.selection.active
+        (self._mark,) = add_layers(viewer, [probe_layer(self._place())])
+        viewer.layers.selection.active = active  # the tools stay those of the image
+
+    def _place(self) -> NDArray[np.float64]:
+        """(1, 2) mm, the pixel in the plane that is seen."""
+        samples = self.session.shown.samples
         assert samples is not None
         assert self.pixel is not None
         volume = self._study().setting.volume
         seen = [(0, *self.pixel)[axis] for axis in place(volume.affine, volume.shape).order]
-        point = np.array([samples.data_to_world([0, *seen])[-2:]])
-        if self._mark is None or self._mark not in viewer.layers:
-            active = viewer.layers.selection.active
-            (self._mark,) = add_layers(viewer, [probe_layer(point)])
-            viewer.layers.selection.active = active  # the tools stay those of the image
-        else:
-            self._mark.data = point
+        return np.array([samples.data_to_world([0, *seen])[-2:]])
 
     def _forget(self, _samples: Any) -> None:
         """The pixel belonged to another study."""
-        self.pixel, self.probed = None, None
+        self.pixel, self.probed, self._mark_is_due = None, None, False
         if self._mark is not None and self._mark in self.session.viewer.layers:
             self.session.viewer.layers.remove(self._mark)
 
@@ -205,6 +214,10 @@ class ProbeModel:
         elif self.pixel == done.result().pixel:
             self.message = ""
             self.probed = done.result()
+        if self._mark_is_due:
+            self._mark_is_due = False
+            # The first points that napari draws take a while: the histogram is laid out and drawn in two turns before.
+            self.session.later(lambda: self.session.later(self._add_mark))
 
 
 def read(study: Store | Samples, pixel: tuple[int, int]) -> Probed:
