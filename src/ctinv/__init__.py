@@ -5,38 +5,20 @@ The public names are loaded on first use, so that importing the package costs no
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Acquisition": "volume",
-    "Box": "volume",
-    "Volume": "volume",
-    "CtinvError": "errors",
-    "read_series": "io.dicom",
-    "read": "io",
-    "Denoiser": "denoiser",
-    "load_denoiser": "denoiser",
-    "Representation": "representation",
-    "InvarianceSampler": "sampler",
-    "Samples": "sampler",
-    "Provenance": "sampler",
-    "Store": "sampler",
-    "simulate_low_dose": "simulate",
+    "volume": ["Acquisition", "Box", "Volume"],
+    "errors": ["CtinvError"],
+    "io.dicom": ["read_series"],
+    "io": ["read"],
+    "denoiser": ["Denoiser", "load_denoiser"],
+    "representation": ["Representation"],
+    "sampler": ["InvarianceSampler", "Samples", "Provenance", "Store"],
+    "simulate": ["simulate_low_dose"],
 }
 
-__all__ = sorted([*_PUBLIC, "__version__"])
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'ctinv' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"ctinv.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, _names = lazy_loader.attach(__name__, submod_attrs=_PUBLIC)
+__all__ = sorted([*_names, "__version__"])

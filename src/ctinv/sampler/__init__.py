@@ -5,28 +5,14 @@ The public names are loaded on first use: opening a stored study imports neither
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import lazy_loader
 
 _PUBLIC = {
-    "InvarianceSampler": "sampler",
-    "Samples": "samples",
-    "Provenance": "provenance",
-    "Store": "store",
-    "Batch": "batch",
-    "Setting": "batch",
+    "sampler": ["InvarianceSampler"],
+    "samples": ["Samples"],
+    "provenance": ["Provenance"],
+    "store": ["Store"],
+    "batch": ["Batch", "Setting"],
 }
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'ctinv.sampler' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"ctinv.sampler.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_PUBLIC)

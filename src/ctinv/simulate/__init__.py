@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import lazy_loader
 
 _PUBLIC = {
-    "ParallelGeometry": "geometry",
-    "MU_WATER_PER_MM": "geometry",
-    "forward_project": "projector",
-    "fbp": "projector",
-    "fbp_variance": "projector",
-    "fbp_autocovariance": "projector",
-    "DEFAULT_PHOTONS": "dose",
-    "bowtie": "dose",
-    "counts": "dose",
-    "fit_photons": "dose",
-    "line_integrals": "dose",
-    "photons_from_tags": "dose",
-    "ELECTRONIC_NOISE": "low_dose",
-    "HU_PER_MU": "low_dose",
-    "inserted_variance": "low_dose",
-    "noise_image": "low_dose",
-    "scan_variance": "low_dose",
-    "simulate_low_dose": "low_dose",
-    "slice_generator": "low_dose",
-    "contrast_phantom": "phantom",
-    "phantom_scan": "phantom",
-    "water_phantom": "phantom",
-    "add_rician_noise": "rician",
-    "rician_mean": "rician",
-    "rician_variance": "rician",
+    "geometry": ["ParallelGeometry", "MU_WATER_PER_MM"],
+    "projector": ["forward_project", "fbp", "fbp_variance", "fbp_autocovariance"],
+    "dose": ["DEFAULT_PHOTONS", "bowtie", "counts", "fit_photons", "line_integrals", "photons_from_tags"],
+    "low_dose": [
+        "ELECTRONIC_NOISE",
+        "HU_PER_MU",
+        "inserted_variance",
+        "noise_image",
+        "scan_variance",
+        "simulate_low_dose",
+        "slice_generator",
+    ],
+    "phantom": ["contrast_phantom", "phantom_scan", "water_phantom"],
+    "rician": ["add_rician_noise", "rician_mean", "rician_variance"],
 }
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'ctinv.simulate' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ctinv.simulate.{_PUBLIC[name]}"), name)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_PUBLIC)

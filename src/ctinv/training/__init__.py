@@ -6,30 +6,13 @@ needs no torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import lazy_loader
 
 _PUBLIC = {
-    "DenoiserConfig": "config",
-    "Ema": "fit",
-    "FitResult": "fit",
-    "TrainingEvent": "denoise",
-    "TrainingStopped": "interrupts",
-    "Turn": "fit",
-    "cosine": "fit",
-    "train_denoiser": "denoise",
+    "config": ["DenoiserConfig"],
+    "fit": ["Ema", "FitResult", "Turn", "cosine"],
+    "denoise": ["TrainingEvent", "train_denoiser"],
+    "interrupts": ["TrainingStopped"],
 }
 
-__all__ = sorted(_PUBLIC)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'ctinv.training' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"ctinv.training.{_PUBLIC[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs=_PUBLIC)
