@@ -107,7 +107,7 @@ class GrowingStudy:
         if model.samples is None:
             self._add(samples_layer(study, window=self._window), below=self._outline)
             model.samples = model.results[-1]
-            model.show_sample(0)
+            model.session.shown.show(0)
             self._later(lambda: self._add(fx_layer(study, window=self._window), below=model.samples))
         elif len(model.samples.data) < len(study.rows):
             model.samples.data = sample_stack(study)

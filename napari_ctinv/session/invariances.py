@@ -165,12 +165,6 @@ class InvariancesModel:
             viewer.layers.remove(before)
         self._picked = self.choose(box)
 
-    def show_sample(self, index: int) -> None:
-        """Move the sample slider of the viewer to the place of a sample in the stack."""
-        viewer = self.session.viewer
-        if self.samples is not None and self.samples in viewer.layers:
-            viewer.dims.set_point(viewer.dims.ndim - 4, index)
-
     def _on_click(self, position: tuple[float, ...]) -> None:
         try:
             self.pick(position)

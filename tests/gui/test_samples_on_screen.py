@@ -135,6 +135,7 @@ def test_a_hundred_thousand_rows_are_sorted_and_extended_at_once(qtbot: Any) -> 
 
 def test_a_click_on_the_image_shows_its_samples(screen: Any) -> None:
     viewer, dock, store = screen
+    dock.show_tab("Invariances", "Probe")
     section = dock.section("Probe")
     section.button.click()
     samples = section.session.shown.samples
@@ -150,6 +151,10 @@ def test_a_click_on_the_image_shows_its_samples(screen: Any) -> None:
     values = np.array([store.read(k)[12, 20] for k in range(30)])
     np.testing.assert_array_equal(np.histogram(values, edges)[0], counts)
     assert "2 of them not reached" in section.line.text()
+    until(lambda: "probed pixel" in viewer.layers)
+    for part in (section.plot.canvas, section.line):
+        seen = part.visibleRegion().boundingRect()
+        assert seen.size() == part.size(), "what the click shows is scrolled into view"
     section.button.click()
     QTest.mouseClick(native, LEFT, pos=QPoint(column + 60, row))
     settle()
