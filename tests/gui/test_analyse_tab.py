@@ -9,14 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plugin_studies import sample_cnn10
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog
 
-from ctinv.denoiser import load_denoiser
-from ctinv.io.dicom import read_series
-from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler
-from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
 from napari_ctinv.dock import CtInvariances, show
 from napari_ctinv.layers import layer_info
@@ -30,10 +26,7 @@ N = 8
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("made") / "study.zarr"
-    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
-    list(sample_into(path, sampler, read_series(ct_folder() / "quarter_dose"), BOX, n=N))
-    return path
+    return sample_cnn10(tmp_path_factory.mktemp("made") / "study.zarr", BOX, n=N)
 
 
 @pytest.fixture

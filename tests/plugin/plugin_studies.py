@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.denoiser import load_denoiser
 from ctinv.fibre.tiers import Certificate
-from ctinv.sampler import Batch, Provenance, Setting, Store
+from ctinv.io.dicom import read_series
+from ctinv.resources import ct_folder
+from ctinv.sampler import Batch, InvarianceSampler, Provenance, Setting, Store
 from ctinv.sampler.provenance import hash_series
+from ctinv.sampler.run import sample_into
 from ctinv.volume import Acquisition, Box, Volume
 
 UID = "1.2.826.0.1.3680043.8.498.77"
@@ -100,3 +104,10 @@ def make_store(
         batch = Batch(tuple(range(rows)), images.astype(np.float32), errors.astype(np.float32), certificates)
         store.append(batch)
     return Store.open(path)
+
+
+def sample_cnn10(path: Path, box: Box, *, n: int) -> Path:
+    """A study of the shipped scan that CNN-10 was sampled for."""
+    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
+    list(sample_into(path, sampler, read_series(ct_folder() / "quarter_dose"), box, n=n))
+    return path

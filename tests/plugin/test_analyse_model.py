@@ -12,14 +12,10 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
+from plugin_studies import sample_cnn10
 
 from ctinv.analysis.registry import ANALYSES
-from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError
-from ctinv.io.dicom import read_series
-from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler
-from ctinv.sampler.run import sample_into
 from ctinv.volume import Box
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import layer_info
@@ -33,10 +29,7 @@ N = 8
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("made") / "study.zarr"
-    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
-    list(sample_into(path, sampler, read_series(ct_folder() / "quarter_dose"), BOX, n=N))
-    return path
+    return sample_cnn10(tmp_path_factory.mktemp("made") / "study.zarr", BOX, n=N)
 
 
 @pytest.fixture

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plugin_studies import sample_cnn10
 
 from ctinv.analysis.registry import ANALYSES
-from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError, ModelError
 from ctinv.io.dicom import read_series
 from ctinv.quality.squares import Squares
 from ctinv.report.record import Record
 from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler, Store
+from ctinv.sampler import Store
 from ctinv.sampler.network import find_denoiser
-from ctinv.sampler.run import sample_into
 from ctinv.volume import Box, Volume
 from napari_ctinv.engine.codec import decode, encode
 from napari_ctinv.engine.messages import Stopped
@@ -38,11 +37,8 @@ def scan() -> Volume:
 
 
 @pytest.fixture(scope="module")
-def study(scan: Volume, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("made") / "study.zarr"
-    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
-    list(sample_into(path, sampler, scan, BOX, n=N))
-    return path
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return sample_cnn10(tmp_path_factory.mktemp("made") / "study.zarr", BOX, n=N)
 
 
 def request(study: Path, *names: str, **options: Any) -> AnalyseRequest:
@@ -79,10 +75,9 @@ def test_the_prepared_study_serves_again(study: Path) -> None:
     assert list(studies._subjects.values()) == [kept]
 
 
-def test_an_analysis_that_does_not_fit_stops_no_other(scan: Volume, tmp_path: Path) -> None:
-    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
-    list(sample_into(tmp_path / "few.zarr", sampler, scan, BOX, n=3))
-    found = list(analyse(request(tmp_path / "few.zarr", "representatives", "matched-filter"), quiet))
+def test_an_analysis_that_does_not_fit_stops_no_other(tmp_path: Path) -> None:
+    few = sample_cnn10(tmp_path / "few.zarr", BOX, n=3)
+    found = list(analyse(request(few, "representatives", "matched-filter"), quiet))
     assert "at least 6 certified samples" in found[0].refused
     assert found[0].finding is None
     assert found[1].finding is not None

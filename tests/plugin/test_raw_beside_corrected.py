@@ -7,14 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from plugin_studies import make_store, make_volume
+from plugin_studies import make_store, make_volume, sample_cnn10
 
-from ctinv.denoiser import load_denoiser
 from ctinv.errors import InputError
-from ctinv.io.dicom import read_series
-from ctinv.resources import ct_folder
-from ctinv.sampler import InvarianceSampler, Store
-from ctinv.sampler.run import sample_into
+from ctinv.sampler import Store
 from ctinv.volume import Box
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import study_layers
@@ -28,10 +24,7 @@ def test_candidates_are_drawn_where_the_slider_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CTINV_CACHE", str(tmp_path / "cache"))
-    sampler = InvarianceSampler(load_denoiser("cnn10"), device="cpu")
-    volume = read_series(ct_folder() / "quarter_dose")
-    list(sample_into(tmp_path / "study.zarr", sampler, volume, BOX, n=3))
-    store = Store.open(tmp_path / "study.zarr")
+    store = Store.open(sample_cnn10(tmp_path / "study.zarr", BOX, n=3))
     viewer = ViewerModel()
     session = session_of(viewer)
     try:
