@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from analysis_subjects import linear_subject, with_samples
 
 from ctinv.analysis.finding import Finding
 from ctinv.analysis.progress import blocks, each, named, part, tell
 from ctinv.analysis.registry import ANALYSES, analyse
 from ctinv.analysis.subject import Subject
+from ctinv.fibre.iterative import IterativeGain, TorusNoise
 from ctinv.jsonable import dumps, plain
 
 LIGHT: dict[str, dict[str, Any]] = {"observer": {"members": 10, "bootstrap": 1000}}
@@ -24,7 +26,16 @@ MORE: dict[str, tuple[dict[str, Any], ...]] = {
     "eigen-invariances": ({"rescans": 2, "count": 2},),
     "observer": ({"scans": "held", "members": 10, "bootstrap": 1000},),
 }
-CASES = [(name, options) for name in ANALYSES for options in (LIGHT.get(name, {}), *MORE.get(name, ()))]
+LARGE = ("lesion-blindness", "find-blind", "representatives")
+"""Those that regions without a dense factor do not refuse."""
+CASES = [
+    *(
+        ("dense", name, options)
+        for name in ANALYSES
+        for options in (LIGHT.get(name, {}), *MORE.get(name, ()))
+    ),
+    *(("large", name, {}) for name in LARGE),
+]
 
 
 class Ended(Exception):
@@ -41,14 +52,21 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
+def subjects() -> dict[str, Subject]:
+    """One region with samples, with a dense factor and, as large ones are, without."""
     bare, _ = linear_subject()
-    return with_samples(bare, bare.renoised(range(8), seed=3))
+    dense = with_samples(bare, bare.renoised(range(8), seed=3))
+    corrector = dense.corrector
+    noise = TorusNoise.given(dense.covariance, dense.box, dense.residual, torch.device("cpu"))
+    gain = IterativeGain.build(corrector.factor.jacobian, noise, corrector.factor.tolerance)
+    large = replace(dense, corrector=replace(corrector, noise=noise, factor=gain))
+    return {"dense": dense, "large": large}
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join((case[0], *map(str, case[1]))))
-def heard(subject: Subject, request: pytest.FixtureRequest) -> Heard:
-    name, options = request.param
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: " ".join((*case[:2], *case[2])))
+def heard(subjects: dict[str, Subject], request: pytest.FixtureRequest) -> Heard:
+    size, name, options = request.param
+    subject = subjects[size]
     told: list[tuple[str, float]] = []
 
     def again(**more: Any) -> Finding:

@@ -185,13 +185,11 @@ def _trace(left: Tensor, right: Tensor) -> float:
 def _apply(root: Tensor, whiten: Tensor, columns: Tensor, progress: Progress | None) -> Tensor:
     """W C W v for (n, B) columns, W the whitening of the band's frequencies."""
     parts = columns.split(_PROBES_AT_ONCE, dim=1)
-    return torch.cat(
-        [
-            _filtered(whiten, root @ (root.T @ _filtered(whiten, some)))
-            for _, some in each(progress, "probing the coherence of a band", parts)
-        ],
-        dim=1,
-    )
+    answers = [  # one image per row, so that sums over all run in the same order however many are applied at once
+        _filtered(whiten, root @ (root.T @ _filtered(whiten, some))).T
+        for _, some in each(progress, "probing the coherence of a band", parts)
+    ]
+    return torch.cat(answers).T
 
 
 def _filtered(whiten: Tensor, columns: Tensor) -> Tensor:

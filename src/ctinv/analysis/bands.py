@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ctinv.analysis.band_law import LOW, BandLaw, frequencies, pitch_mm
 from ctinv.analysis.finding import Finding
 from ctinv.analysis.null import check_level, dense_noise, need_samples, null_noise, unexplained
-from ctinv.analysis.progress import part, tell
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.dimension import BANDS
@@ -31,6 +31,7 @@ _COMPARED = {
     "pairs": "{n} differences of two samples",
 }
 _SPECTRUM_BINS = 16
+_AT_ONCE = 250  # re-scans that are transformed together
 
 Values = NDArray[np.float64]
 
@@ -80,6 +81,7 @@ def noise_consistency(
     need_samples(subject, 2 if reference == "pairs" else 1, "noise consistency")
     if draws < 1:
         raise InputError(f"expected at least one re-scan to check the law with, got {draws}.")
+    tell(progress, "measuring the power of noise", 0.0)
     law = BandLaw.of(
         dense_noise(subject), subject.shape, subject.spacing_mm, progress=part(progress, 0.0, 0.7)
     )
@@ -142,7 +144,9 @@ def _null(
     subject: Subject, law: BandLaw, draws: int, q: float, seed: int, progress: Progress | None
 ) -> dict[str, dict[str, float]]:
     """The law of each band, and how often re-scans exceed its limit."""
-    relative = law.relative_power(null_noise(subject, draws, seed=seed, progress=progress))
+    noise = null_noise(subject, draws, seed=seed, progress=part(progress, 0.0, 0.8))
+    runs = each(part(progress, 0.8, 1.0), "testing re-scans", blocks(draws, _AT_ONCE))
+    relative = np.concatenate([law.relative_power(noise[run.start : run.stop]) for _, run in runs])
     exceeded = (law.p_values(relative) <= q).mean(0)
     return {
         name: {

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -102,13 +103,14 @@ class DenseObserver:
         tell(progress, _SETTING_UP, 0.0)
         epsilon = factor.tolerance
         if noise.root.device.type == "cpu":
-            whitener, lost = _on_cpu(noise.small_root, factor.half_gain, part(progress, 0.2, 1.0))
+            whitener, lost = _on_cpu(noise.small_root, factor.half_gain, part(progress, 0.2, 0.9))
         else:
             eye = torch.eye(factor.pixels, device=noise.root.device)
             whitener = torch.linalg.solve_triangular(noise.small_root, eye, upper=False).T
             lost = whitener @ (whitener.T @ factor.half_gain.T)
         parts = (whitener, lost.mul_(epsilon), epsilon * factor.half_gain.T)
-        return cls(*(part.cpu().contiguous() for part in parts))
+        last = each(part(progress, 0.9, 1.0), _SETTING_UP, parts)
+        return cls(*(matrix.cpu().contiguous() for _, matrix in last))
 
     def look(self, signals: Tensor, *, progress: Progress | None = None) -> Visibility:
         """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
@@ -155,14 +157,15 @@ class SolvingObserver:
         """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
         parts = []
         dense = signals.to_dense() if signals.layout != torch.strided else signals
-        for _, some in each(progress, _LOOKING, dense.split(_AT_ONCE)):
+        for inner, some in each(progress, _LOOKING, dense.split(_AT_ONCE)):
+            heard = partial(tell, inner, _LOOKING)
             columns = some.T.to(self.corrector.clean.device)
-            inner = (columns * self.corrector.noise.precision(columns)).sum(0)
-            varies = columns - self.gain.gain(self.gain.jacobian.apply(columns))
+            seen = (columns * self.corrector.noise.precision(columns)).sum(0)
+            varies = columns - self.gain.gain(self.gain.jacobian.apply(columns), heard=heard)
             kept = (columns * varies).sum(0).double().cpu() / _energy(some)
-            parts.append((inner.double().sqrt().cpu(), self.gain.detectability(columns).double().cpu(), kept))
-        d_in, eta, kept = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        return Visibility(d_in, eta, kept)
+            eta = self.gain.detectability(columns, heard=heard).double().cpu()
+            parts.append((seen.double().sqrt().cpu(), eta, kept))
+        return Visibility(*(torch.cat(one).numpy() for one in zip(*parts, strict=True)))
 
 
 def observer_of(corrector: Corrector, *, progress: Progress | None = None) -> Observer:

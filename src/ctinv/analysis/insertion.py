@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.analysis.progress import each
+from ctinv.analysis.progress import each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.measure import measure
 from ctinv.fibre.tiers import chi2_in_band
@@ -104,7 +105,7 @@ def insert(
     wanted = scan + amounts * lesion
     bare = _looked_at(subject, corrector.rounded(wanted), lesion, contrasts)
     late = [index for index, one in enumerate(bare) if not one.passed]
-    if late and _left(subject, lesion) >= _HOPELESS:
+    if late and _left(subject, lesion, progress) >= _HOPELESS:
         nearest = replace(corrector, perturb=False)
         images, _, _ = nearest.correct(wanted[late], late, subject.seeds(0), progress=progress)
         moved = _looked_at(subject, images, lesion, [contrasts[index] for index in late])
@@ -113,10 +114,11 @@ def insert(
     return bare
 
 
-def _left(subject: Subject, lesion: Tensor) -> float:
+def _left(subject: Subject, lesion: Tensor, progress: Progress | None) -> float:
     """Share of a lesion that linear theory leaves in the corrected image, ⟨s, s - KJs⟩/⟨s, s⟩."""
     factor, columns = subject.corrector.factor, lesion.reshape(-1, 1)
-    left = columns - factor.gain(factor.jacobian.apply(columns))
+    heard = partial(tell, progress, _INSERTING)
+    left = columns - factor.gain(factor.jacobian.apply(columns), heard=heard)
     return float((columns * left).sum() / columns.square().sum())
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -256,9 +257,10 @@ def rescanned(
         region = corrector.region.at(torch.from_numpy(image)[None, None])
         factor = corrector.factor
         jacobian = _jacobian_as(factor.jacobian, region, part(inner, 0.0, 0.3))
-        tell(inner, "factorising the region at a re-scan", 0.3)
+        tell(inner, _SCANNING, 0.3)
         if isinstance(factor, Factor) and isinstance(jacobian, SparseJacobian):
-            factor = Factor.build(jacobian, factor.noise, factor.tolerance)
+            heard = partial(tell, inner, _SCANNING)
+            factor = Factor.build(jacobian, factor.noise, factor.tolerance, heard=heard)
         elif isinstance(factor, IterativeGain):
             factor = IterativeGain.build(jacobian, factor.noise, factor.tolerance)
         yield replace(subject, corrector=replace(corrector, region=region, factor=factor))

@@ -14,6 +14,7 @@ filled C too.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ctinv.sampler.survey import Progress
 
 SHARE = 0.2
+_FACTORISING = "factorising the region under another C"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +99,11 @@ def observer_under(subject: Subject, covariance: Covariance, *, progress: Progre
         raise InputError(
             "the range over C is computed on regions up to about 96 x 96 voxels; choose a smaller box."
         )
-    tell(progress, "factorising another covariance", 0.0)
+    tell(progress, _FACTORISING, 0.0)
     # What the surroundings say moves the mean of the noise, which no d' depends on.
     noise = DenseNoise.given(covariance, subject.box, np.zeros(covariance.area.shape))
     noise = noise.to(factor.noise.root.device)
-    tell(progress, "factorising the region under another covariance", 0.4)
-    other = Factor.build(factor.jacobian, noise, factor.tolerance)
+    tell(progress, _FACTORISING, 0.4)
+    heard = partial(tell, progress, _FACTORISING)
+    other = Factor.build(factor.jacobian, noise, factor.tolerance, heard=heard)
     return DenseObserver.of(noise, other, progress=part(progress, 0.7, 1.0))

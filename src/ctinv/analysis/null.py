@@ -5,12 +5,13 @@ The rows of a null are negative: no sample has such a row, so a null never share
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.analysis.progress import blocks, each
+from ctinv.analysis.progress import blocks, each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
@@ -18,6 +19,7 @@ from ctinv.fibre.covariance import DenseNoise
 if TYPE_CHECKING:
     from ctinv.sampler.survey import Progress
 
+_DRAWING = "drawing re-scans"
 _AT_ONCE = 125  # re-scans drawn together
 
 Images = NDArray[np.float32]
@@ -71,8 +73,8 @@ def null_noise(
     rows = range(-first - 1, -first - draws - 1, -1)
     together = _AT_ONCE if isinstance(subject.corrector.noise, DenseNoise) else draws
     drawn = [
-        subject.noise(rows[block.start : block.stop], seed=seed)
-        for _, block in each(progress, "drawing re-scans", blocks(draws, together))
+        subject.noise(rows[block.start : block.stop], seed=seed, heard=partial(tell, inner, _DRAWING))
+        for inner, block in each(progress, _DRAWING, blocks(draws, together))
     ]
     return np.concatenate(drawn) - known_mean(subject)
 

@@ -93,11 +93,12 @@ def hotelling_observer(
     if contrast_hu is None:
         contrast_hu = CLEAR / theory.in_scan
         theory = ChannelTheory.of(subject, disc, contrast_hu, channels)
-    absent, present = _classes(subject, theory.lesion, members, scans, seed, part(progress, 0.0, 0.95))
-    tell(progress, "training the observer", 0.95)
+    absent, present = _classes(subject, theory.lesion, members, scans, seed, part(progress, 0.0, 0.9))
     outputs = [images.reshape(len(images), -1) @ theory.bank for images in (absent, present)]
     rng = subject.seeds(seed).generator(0, "observer")
-    seen = observe(outputs[0], outputs[1], rng=rng, bootstrap=bootstrap, level=LEVEL)
+    training = part(progress, 0.9, 0.95)
+    seen = observe(outputs[0], outputs[1], rng=rng, bootstrap=bootstrap, level=LEVEL, progress=training)
+    tell(progress, "comparing it with theory", 0.95)
     figures: dict[str, Any] = {
         **asdict(seen),
         "d_prime_scan": theory.in_scan,

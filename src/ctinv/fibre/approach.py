@@ -138,14 +138,15 @@ class Approach:
         factor = self.corrector.factor
         ahead = columns(self.candidates[late] - self.x_tilde[late])
         residual = self.targets[:, late] - columns(self.tap_error[late]) - factor.jacobian.apply(ahead)
-        return self.candidates[late] + self._images(factor.gain(residual)), 0
+        return self.candidates[late] + self._images(factor.gain(residual, heard=self._tell)), 0
 
     def _pulled_again(self, late: Tensor) -> tuple[Tensor, int]:
         residual = columns(self.tap_error[late]) - self.targets[:, late]
         return self._relinearised(late).pulled(self.candidates[late], residual)
 
     def _straight(self, late: Tensor) -> tuple[Tensor, int]:
-        return self.x_tilde[late] - self._images(self.corrector.factor.gain(self._excess(late))), 0
+        step = self.corrector.factor.gain(self._excess(late), heard=self._tell)
+        return self.x_tilde[late] - self._images(step), 0
 
     def _straight_again(self, late: Tensor) -> tuple[Tensor, int]:
         return self._relinearised(late).straight(self._excess(late))

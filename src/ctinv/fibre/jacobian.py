@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.fibre.region import MOST, Heard, Region, unheard
+from ctinv.fibre.heard import Heard, unheard
+from ctinv.fibre.region import MOST, Region
 
 _OUTPUTS_AT_ONCE = 80
 _PROBES_PER_IMAGE = (

@@ -12,7 +12,6 @@ region: only the middle slice's region varies, and C is the noise of that slice.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,21 +19,15 @@ from torch import Tensor
 
 from ctinv.denoiser import OUTPUT
 from ctinv.errors import InputError, ModelError
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.representation import Representation
 from ctinv.volume import Box
-
-Heard = Callable[[], None]
-"""Called at each pass through f; what it raises ends the computation."""
 
 LARGEST_RADIUS = 64
 MOST = 25
 """Images through f at once, at the most."""
 # Measured at 92 x 92 pixels: five images per pass keep the activations in a CPU's cache, 1.7 times faster than 25.
 _PIXELS_PER_PASS = {"cpu": 5 * 96 * 96, "cuda": 25 * 256 * 256}
-
-
-def unheard() -> None:
-    """Nobody listens."""
 
 
 def receptive_radius(representation: Representation, *, trials: int = 4) -> int:

@@ -21,9 +21,10 @@ from torch import Tensor
 
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.jacobian import LocalJacobian
 from ctinv.fibre.krylov import truncated_gradients
-from ctinv.fibre.region import Heard, Region, unheard
+from ctinv.fibre.region import Region
 
 ITERATIONS = 24
 PASSES_AT_MOST = 2 * ITERATIONS + 1
