@@ -45,7 +45,7 @@ MOST_LENGTH = 30.0
 _STRIDE = 3
 _ITERATIONS = 200
 _COLUMNS = 512  # of L at once
-_NOISE = "measuring what noise hides"
+_SEARCHING, _NOISE = "searching directions", "measuring what noise hides"
 
 Images = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -168,8 +168,9 @@ def directions(
     pixels = len(root)
 
     def apply(block: Values) -> Values:
-        tell(progress, "searching directions")
+        tell(progress, _SEARCHING)
         columns = root @ torch.from_numpy(block.reshape(pixels, -1)).float()
+        tell(progress, _SEARCHING)
         found: Values = (root.T @ anatomy.apply(columns)).double().numpy()
         return found
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ctinv.analysis.blindness import lesion_blindness
-from ctinv.analysis.progress import part
+from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.denoiser import Denoiser
 from ctinv.errors import CtinvError, InputError
@@ -104,8 +103,7 @@ def _patient(
             case = Case.of(scan.volume, kind, box, sampler.denoiser, request)
             where = f"{scan.name}, {kind}, {name}"
             if case not in results:
-                if progress is not None:
-                    progress(f"measuring {where}", math.nan)
+                tell(progress, f"measuring {where}")
                 try:
                     told_of = part(progress, 0.0, 1.0, f"measuring {where}")
                     figures = measure(
