@@ -64,27 +64,28 @@ def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
         CtinvError: The study is damaged, or its denoiser is not at hand.
     """
     report("loading the network of the study", math.nan)
+    from ctinv.analysis.progress import named, part
     from ctinv.analysis.registry import ANALYSES
-    from napari_ctinv.work.studies import subject, told_at_each_pass
+    from napari_ctinv.work.studies import subject
 
-    about, denoiser = subject(
+    about = subject(
         request.study, own=request.own, loading=request.loading, device=request.device, report=report
     )
     for index, name in enumerate(request.names):
-        text, fraction = f"analysing: {ANALYSES[name].title.lower()}", index / len(request.names)
-        report(text, fraction)
+        title, share = ANALYSES[name].title.lower(), index / len(request.names)
+        report(f"analysing: {title}", share)
         begun = time.monotonic()
-        with told_at_each_pass(denoiser, report, text, fraction):
-            finding, refused = _one(name, about, request.seed)
+        progress = named(part(report, share, (index + 1) / len(request.names)), title)
+        finding, refused = _one(name, about, request.seed, progress)
         yield Analysed(name, finding, refused, time.monotonic() - begun)
 
 
-def _one(name: str, about: Subject, seed: int) -> tuple[Finding | None, str]:
+def _one(name: str, about: Subject, seed: int, progress: Report | None) -> tuple[Finding | None, str]:
     from ctinv.analysis.registry import analyse as run
     from ctinv.jsonable import plain
 
     try:
-        found = run(name, about, seed=seed)
+        found = run(name, about, seed=seed, progress=progress)
     except (InputError, np.linalg.LinAlgError) as error:
         return None, str(error)
     return replace(found, figures=plain(found.figures), curves=plain(found.curves)), ""

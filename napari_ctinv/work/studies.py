@@ -1,9 +1,8 @@
-"""A study's denoiser, and the study as analyses see it; the last one is kept, as its factor takes a while."""
+"""Where a study's denoiser is, and the study as analyses see it; the last one is kept, as its factor takes a while."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,8 @@ from napari_ctinv.engine.messages import Report
 
 if TYPE_CHECKING:
     from ctinv.analysis.subject import Subject
-    from ctinv.denoiser import Denoiser
 
-_subjects: dict[Any, tuple[Subject, Denoiser]] = {}
+_subjects: dict[Any, Subject] = {}
 
 
 def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
@@ -30,8 +28,8 @@ def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
 
 def subject(
     study: Path, *, own: str | None, loading: Mapping[str, Any], device: str, report: Report
-) -> tuple[Subject, Denoiser]:
-    """A stored study and its denoiser.
+) -> Subject:
+    """A stored study as analyses see it.
 
     Args:
         study: Its folder.
@@ -54,15 +52,5 @@ def subject(
         weights = store.provenance.weights_sha256
         source = source_of(weights, own)
         denoiser = find_denoiser(weights, source, device=device, **(loading if source else {}))
-        _subjects[wanted] = Subject.of_study(store, denoiser, progress=report), denoiser
+        _subjects[wanted] = Subject.of_study(store, denoiser, progress=report)
     return _subjects[wanted]
-
-
-@contextmanager
-def told_at_each_pass(denoiser: Denoiser, report: Report, text: str, fraction: float) -> Iterator[None]:
-    """Report whenever f is evaluated, so that a wish to stop is heard within a long analysis too."""
-    handle = denoiser.network.register_forward_pre_hook(lambda *_: report(text, fraction))
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -66,6 +66,22 @@ def test_findings_stream_in_and_their_maps_lie_over_the_region(session: Session)
     assert strongest.contrast_limits[0] == -strongest.contrast_limits[1]
 
 
+def test_cancel_is_heard_within_an_analysis_that_evaluates_no_network(session: Session) -> None:
+    model = session.analyse
+    seen: list[str] = []
+
+    def cancel(text: str) -> None:
+        seen.append(text)
+        if text.startswith("lesion blindness: "):
+            model.activity.cancel()
+
+    model.activity.events.text.connect(cancel)
+    assert model.run("lesion-blindness").wait(300).state == "cancelled"
+    assert any(text.startswith("lesion blindness: ") for text in seen)
+    assert model.findings == {}
+    assert not model.activity.running
+
+
 def test_curves_say_their_units(session: Session) -> None:
     model = session.analyse
     assert model.run("noise-consistency", "lesion-blindness").wait(300).state == "done"

@@ -94,18 +94,29 @@ def test_a_stop_ends_it_between_two_analyses(study: Path) -> None:
         next(steps)
 
 
-def test_a_stop_is_heard_within_a_long_analysis(study: Path) -> None:
+@pytest.mark.parametrize("name", ["observer", "noise-consistency", "representatives"])
+def test_a_stop_is_heard_within_an_analysis(study: Path, name: str) -> None:
+    title = ANALYSES[name].title.lower()
     told: list[str] = []
 
     def stop(text: str, _fraction: float) -> None:
         told.append(text)
-        if told.count("analysing: channelised hotelling observer") == 5:
+        if sum(one.startswith(f"{title}: ") for one in told) == 5:
             raise Stopped
 
     with pytest.raises(Stopped):
-        next(analyse(request(study, "observer"), stop))
-    ((_, denoiser),) = studies._subjects.values()
-    assert not denoiser.network._forward_pre_hooks
+        next(analyse(request(study, name), stop))
+    assert told[-1].startswith(f"{title}: ")
+
+
+def test_the_bar_goes_on_over_all_analyses(study: Path) -> None:
+    names, told = ("noise-consistency", "matched-filter", "representatives"), []
+    list(analyse(request(study, *names), lambda text, share: told.append((text, share))))
+    known = [share for _, share in told if not np.isnan(share)]
+    assert known == sorted(known)
+    for index, name in enumerate(names):
+        shares = [share for text, share in told if text.startswith(f"{ANALYSES[name].title.lower()}: ")]
+        assert index / 3 <= shares[0] < shares[-1] <= (index + 1) / 3
 
 
 def test_a_shipped_denoiser_goes_before_the_users_own(study: Path) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,9 +23,13 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from torch import Tensor
 
+from ctinv.analysis.progress import each, part, tell
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.dimension import BANDS
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 LOW = "low"
 """The band of `ctinv.fibre.dimension.BANDS` in which anatomy lies."""
@@ -32,6 +37,8 @@ LOW = "low"
 _EXACT = 1024  # frequencies of a band up to which its coherence matrix is formed
 _PROBES = 256
 _COLUMNS = 512  # columns of L that are transformed at once
+_PROBES_AT_ONCE = 64
+_COHERENCE = "computing the coherence of a band"
 
 
 def frequencies(shape: tuple[int, int], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
@@ -67,22 +74,36 @@ class BandLaw:
     cumulants: Mapping[str, tuple[float, float, float]]
 
     @classmethod
-    def of(cls, noise: DenseNoise, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> BandLaw:
+    def of(
+        cls,
+        noise: DenseNoise,
+        shape: tuple[int, int],
+        spacing_mm: tuple[float, float],
+        *,
+        progress: Progress | None = None,
+    ) -> BandLaw:
         """The law of a region.
 
         Args:
             noise: C given the surroundings.
             shape: (h, w).
             spacing_mm: Distance of rows and of columns.
+            progress: Called with a phrase and a finished share.
 
         Raises:
             InputError: The noise has no power at some frequency.
         """
-        power = _power(noise.small_root, shape)
+        root = noise.small_root
+        power = _power(root, shape, part(progress, 0.0, 0.2))
         if not bool((power > 0).all()):
             raise InputError("the noise has no power at some frequency; a scan with noise was expected.")
         masks = {name: mask for name, mask in band_masks(shape, spacing_mm).items() if mask.any()}
-        cumulants = {name: _cumulants(noise.small_root, power, mask) for name, mask in masks.items()}
+        cumulants = {
+            name: _cumulants(root, power, mask, inner)
+            for inner, (name, mask) in each(
+                part(progress, 0.2, 1.0), "computing the law of noise", list(masks.items())
+            )
+        }
         return cls(masks, power.cpu().numpy(), cumulants)
 
     @property
@@ -116,38 +137,42 @@ class BandLaw:
         return found
 
 
-def _power(root: Tensor, shape: tuple[int, int]) -> Tensor:
+def _power(root: Tensor, shape: tuple[int, int], progress: Progress | None) -> Tensor:
     """(h, w) float64 S_k = Σ_j |F L_j|²."""
     total = root.new_zeros(shape, dtype=torch.float64)
-    for columns in root.split(_COLUMNS, dim=1):
+    for _, columns in each(progress, "measuring the power of noise", root.split(_COLUMNS, dim=1)):
         images = columns.T.reshape(-1, *shape)
         total += torch.fft.fft2(images, norm="ortho").abs().square().sum(0).double()
     return total
 
 
-def _cumulants(root: Tensor, power: Tensor, mask: NDArray[np.bool_]) -> tuple[float, float, float]:
+def _cumulants(
+    root: Tensor, power: Tensor, mask: NDArray[np.bool_], progress: Progress | None
+) -> tuple[float, float, float]:
     chosen = torch.from_numpy(mask).to(root.device)
     count = int(mask.sum())
     whiten = torch.where(chosen, power.rsqrt(), 0.0).float()
     if count <= _EXACT:
-        coherence = _coherence(root, whiten, chosen)
+        coherence = _coherence(root, whiten, chosen, progress)
         squared = coherence @ coherence
         return float(count), 2.0 * _trace(coherence, coherence), 8.0 * _trace(squared, coherence)
     # Hutchinson's estimator: a thousand weights or more leave it exact to about 0.2 %.
     generator = torch.Generator().manual_seed(0)
     signs = torch.randint(0, 2, (len(root), _PROBES), generator=generator).to(root) * 2 - 1
-    once = _apply(root, whiten, signs)
+    once = _apply(root, whiten, signs, part(progress, 0.0, 0.5))
     second = once.double().square().sum() / _PROBES
-    third = (once.double() * _apply(root, whiten, once).double()).sum() / _PROBES
+    twice = _apply(root, whiten, once, part(progress, 0.5, 1.0))
+    third = (once.double() * twice.double()).sum() / _PROBES
     return float(count), 2.0 * float(second), 8.0 * float(third)
 
 
-def _coherence(root: Tensor, whiten: Tensor, chosen: Tensor) -> Tensor:
+def _coherence(root: Tensor, whiten: Tensor, chosen: Tensor, progress: Progress | None) -> Tensor:
     """(N, N) complex E[D_k D_l*]/√(S_k S_l) of the chosen frequencies."""
     parts = []
-    for columns in root.split(_COLUMNS, dim=1):
+    for _, columns in each(progress, _COHERENCE, root.split(_COLUMNS, dim=1)):
         images = torch.fft.fft2(columns.T.reshape(-1, *whiten.shape), norm="ortho") * whiten
         parts.append(images[:, chosen])
+    tell(progress, _COHERENCE, 1.0)
     factor = torch.cat(parts).T
     return factor @ factor.conj().T
 
@@ -157,9 +182,14 @@ def _trace(left: Tensor, right: Tensor) -> float:
     return float((left * right.conj()).real.double().sum())
 
 
-def _apply(root: Tensor, whiten: Tensor, columns: Tensor) -> Tensor:
+def _apply(root: Tensor, whiten: Tensor, columns: Tensor, progress: Progress | None) -> Tensor:
     """W C W v for (n, B) columns, W the whitening of the band's frequencies."""
-    return _filtered(whiten, root @ (root.T @ _filtered(whiten, columns)))
+    parts = columns.split(_PROBES_AT_ONCE, dim=1)
+    answers = [  # one image per row, so that sums over all run in the same order however many are applied at once
+        _filtered(whiten, root @ (root.T @ _filtered(whiten, some))).T
+        for _, some in each(progress, "probing the coherence of a band", parts)
+    ]
+    return torch.cat(answers).T
 
 
 def _filtered(whiten: Tensor, columns: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from ctinv.analysis.band_law import LOW, BandLaw, frequencies, pitch_mm
 from ctinv.analysis.finding import Finding
 from ctinv.analysis.null import check_level, dense_noise, need_samples, null_noise, unexplained
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.dimension import BANDS
 from ctinv.statistics.multiple import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 Q = 0.05
 DRAWS = 1000
@@ -27,12 +31,19 @@ _COMPARED = {
     "pairs": "{n} differences of two samples",
 }
 _SPECTRUM_BINS = 16
+_AT_ONCE = 250  # re-scans that are transformed together
 
 Values = NDArray[np.float64]
 
 
 def noise_consistency(
-    subject: Subject, *, seed: int = 0, q: float = Q, reference: str = "clean", draws: int = DRAWS
+    subject: Subject,
+    *,
+    seed: int = 0,
+    q: float = Q,
+    reference: str = "clean",
+    draws: int = DRAWS,
+    progress: Progress | None = None,
 ) -> Finding:
     """Test the power of the samples' differences, band by band, for more than noise can have.
 
@@ -59,6 +70,7 @@ def noise_consistency(
         q: Level of false discoveries.
         reference: One of `REFERENCES`.
         draws: Re-scans that check the law.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: Too few samples, no such reference, or a region too large for a dense C.
@@ -69,9 +81,14 @@ def noise_consistency(
     need_samples(subject, 2 if reference == "pairs" else 1, "noise consistency")
     if draws < 1:
         raise InputError(f"expected at least one re-scan to check the law with, got {draws}.")
-    law = BandLaw.of(dense_noise(subject), subject.shape, subject.spacing_mm)
+    tell(progress, "measuring the power of noise", 0.0)
+    law = BandLaw.of(
+        dense_noise(subject), subject.shape, subject.spacing_mm, progress=part(progress, 0.0, 0.7)
+    )
+    tell(progress, "testing the samples", 0.7)
     tested = _Tested.of(law, _differences(subject, reference), REFERENCES[reference])
-    bands = _bands(subject, law, tested, q, _null(subject, law, draws, q, seed))
+    null = _null(subject, law, draws, q, seed, part(progress, 0.7, 1.0))
+    bands = _bands(subject, law, tested, q, null)
     figures: dict[str, Any] = {
         "reference": reference,
         "tested": len(tested.differences),
@@ -123,9 +140,13 @@ def _differences(subject: Subject, reference: str) -> NDArray[np.float32]:
     return subject.x_tilde[0 : 2 * pairs : 2] - subject.x_tilde[1 : 2 * pairs : 2]
 
 
-def _null(subject: Subject, law: BandLaw, draws: int, q: float, seed: int) -> dict[str, dict[str, float]]:
+def _null(
+    subject: Subject, law: BandLaw, draws: int, q: float, seed: int, progress: Progress | None
+) -> dict[str, dict[str, float]]:
     """The law of each band, and how often re-scans exceed its limit."""
-    relative = law.relative_power(null_noise(subject, draws, seed=seed))
+    noise = null_noise(subject, draws, seed=seed, progress=part(progress, 0.0, 0.8))
+    runs = each(part(progress, 0.8, 1.0), "testing re-scans", blocks(draws, _AT_ONCE))
+    relative = np.concatenate([law.relative_power(noise[run.start : run.stop]) for _, run in runs])
     exceeded = (law.p_values(relative) <= q).mean(0)
     return {
         name: {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,19 +23,24 @@ from ctinv.analysis.lesion_study import (
     D_HIDDEN,
     D_SEEN,
     Judged,
+    at_rescans,
     judge,
     place_of,
     refine,
-    rescanned,
     signal_of,
 )
+from ctinv.analysis.progress import each, part
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.discs import Disc, DiscGrid
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.holes import Hole
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 STRIDE = 2
+_SEARCHING = "searching the least visible disc"
 _NO_END = 100.0  # times the contrast that is seen: beyond, a window of contrasts has no end worth telling
 _MOST_SOLVED = 36  # discs of one size where each takes solutions of its own
 
@@ -49,6 +54,7 @@ def lesion_blindness(
     stride: int = STRIDE,
     exact: bool | None = None,
     rescans: int = 0,
+    progress: Progress | None = None,
 ) -> Finding:
     """Map where the network is blind to discs, and how large and strong a lesion must be to come through.
 
@@ -61,6 +67,7 @@ def lesion_blindness(
         exact: Whether η's range over C is computed band by band rather than bounded; by default where the region is small
             or a verdict hangs on it.
         rescans: Re-scans f(x) + noise at which J is taken again, to show what noise in the scan does to η.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: No disc fits, or an option is out of range.
@@ -78,6 +85,7 @@ def lesion_blindness(
         stride=stride,
         exact=exact,
         rescans=rescans,
+        progress=progress,
     ).finding
 
 
@@ -109,6 +117,7 @@ def examine(
     stride: int = STRIDE,
     exact: bool | None = None,
     rescans: int = 0,
+    progress: Progress | None = None,
 ) -> Examined:
     """Look at all discs, find the worst and judge; arguments as for `lesion_blindness`."""
     if stride < 1 or rescans < 0 or (contrast_hu is not None and not contrast_hu > 0):
@@ -117,11 +126,19 @@ def examine(
         )
     stride = max(stride, _coarsest(subject))
     grids = disc_signals(subject, diameters_mm, stride=stride)
-    observer = observer_of(subject.corrector)
-    worst = worst_disc(subject, observer, grids)
+    once = part(progress, 0.0, 1.0 / (1 + rescans))
+    observer = observer_of(subject.corrector, progress=part(once, 0.0, 0.4))
+    worst = worst_disc(subject, observer, grids, progress=part(once, 0.4, 0.6))
     signals = [*(grid.signals for grid in grids), signal_of(subject, worst)]
-    judged, hole = judge(subject, signals, observer=observer, contrast_hu=contrast_hu, exact=exact)
-    curve = contrast_size_curve(subject, observer, grids)
+    judged, hole = judge(
+        subject,
+        signals,
+        observer=observer,
+        contrast_hu=contrast_hu,
+        exact=exact,
+        progress=part(once, 0.6, 0.9),
+    )
+    curve = contrast_size_curve(subject, observer, grids, progress=part(once, 0.9, 1.0))
     figures: dict[str, Any] = {
         "denoiser": subject.corrector.region.representation.denoiser.name,
         "tolerance": subject.corrector.factor.tolerance,
@@ -142,7 +159,9 @@ def examine(
         },
     }
     if rescans:
-        figures["rescans"] = _at_rescans(subject, grids, worst, rescans, seed)
+        figures["rescans"] = _at_rescans(
+            subject, grids, worst, rescans, seed, part(progress, 1.0 / (1 + rescans), 1.0)
+        )
     finding = Finding(
         "lesion-blindness",
         _sentence(figures, hole),
@@ -154,19 +173,24 @@ def examine(
     return Examined(finding, observer, worst, judged[-1], hole)
 
 
-def worst_disc(subject: Subject, observer: Observer, grids: Sequence[DiscGrid]) -> Disc:
+def worst_disc(
+    subject: Subject, observer: Observer, grids: Sequence[DiscGrid], *, progress: Progress | None = None
+) -> Disc:
     """The disc of smallest η between the smallest and the largest diameter, refined from the best of each grid."""
     between = (grids[0].diameter_mm, grids[-1].diameter_mm)
     starts = []
-    for grid in grids:
-        eta = observer.look(grid.signals).eta
+    for inner, grid in each(part(progress, 0.0, 0.5), _SEARCHING, grids):
+        eta = observer.look(grid.signals, progress=inner).eta
         starts.append((float(eta.min()), grid.disc(int(eta.argmin()))))
     starts.sort(key=lambda start: start[0])
     if not isinstance(subject.corrector.factor, Factor):
         return starts[0][1]  # each step of a refinement would take solutions of its own
-    found = [refine(subject, observer, disc, between_mm=between) for _, disc in starts[:2]]
-    refined = [float(observer.look(signal_of(subject, disc)).eta[0]) for disc in found]
-    return found[int(np.argmin(refined))]
+    refined = each(part(progress, 0.5, 1.0), _SEARCHING, starts[:2])
+    found = [
+        refine(subject, observer, disc, between_mm=between, progress=inner) for inner, (_, disc) in refined
+    ]
+    smallest = [float(observer.look(signal_of(subject, disc)).eta[0]) for disc in found]
+    return found[int(np.argmin(smallest))]
 
 
 def _coarsest(subject: Subject) -> int:
@@ -193,13 +217,21 @@ def _row(grid: DiscGrid, judged: Judged) -> dict[str, Any]:
 
 
 def _at_rescans(
-    subject: Subject, grids: Sequence[DiscGrid], worst: Disc, count: int, seed: int
+    subject: Subject,
+    grids: Sequence[DiscGrid],
+    worst: Disc,
+    count: int,
+    seed: int,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Smallest η over all places, and η of the worst disc, with J taken at re-scans."""
     smallest, same = [], []
-    for other in rescanned(subject, range(count), seed=seed):
-        observer = observer_of(other.corrector)
-        smallest.append(min(float(observer.look(grid.signals).eta.min()) for grid in grids))
+    for inner, other in at_rescans(subject, count, seed=seed, progress=progress):
+        observer = observer_of(other.corrector, progress=part(inner, 0.0, 0.5))
+        looks = each(part(inner, 0.5, 1.0), _SEARCHING, grids)
+        smallest.append(
+            min(float(observer.look(grid.signals, progress=look).eta.min()) for look, grid in looks)
+        )
         same.append(float(observer.look(signal_of(subject, worst)).eta[0]))
     return {
         "n": count,

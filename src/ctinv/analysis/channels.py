@@ -11,6 +11,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,11 @@ from scipy.optimize import brentq
 from scipy.special import eval_laguerre
 from scipy.stats import f, ncf, norm, rankdata
 
+from ctinv.analysis.progress import each
 from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 Array = NDArray[np.float64]
 
@@ -75,7 +80,13 @@ class Hotelling:
 
 
 def observe(
-    absent: Array, present: Array, *, rng: np.random.Generator, bootstrap: int = 2000, level: float = 0.95
+    absent: Array,
+    present: Array,
+    *,
+    rng: np.random.Generator,
+    bootstrap: int = 2000,
+    level: float = 0.95,
+    progress: Progress | None = None,
 ) -> Hotelling:
     """Train a Hotelling observer and judge it.
 
@@ -91,6 +102,7 @@ def observe(
         rng: For the bootstrap and the folds.
         bootstrap: Resamples.
         level: Level of the intervals.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: Too few members for so many channels.
@@ -101,7 +113,7 @@ def observe(
             f"{channels} channels need at least {channels + 2} members per class, got {counts[0]} and {counts[1]}."
         )
     square = float(unbiased_square(absent, present))
-    resampled = np.sqrt(_bootstrap(absent, present, square, rng, bootstrap).clip(min=0.0))
+    resampled = np.sqrt(_bootstrap(absent, present, square, rng, bootstrap, progress).clip(min=0.0))
     low, high = np.quantile(resampled, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     d_prime = float(np.sqrt(max(square, 0.0)))
     statistic, degrees, scale = _f_statistic(square, counts, channels)
@@ -133,10 +145,17 @@ def _plain_square(absent: Array, present: Array) -> Array:
     return np.asarray((shift * np.linalg.solve(pooled, shift[..., None])[..., 0]).sum(-1))
 
 
-def _bootstrap(absent: Array, present: Array, square: float, rng: np.random.Generator, count: int) -> Array:
+def _bootstrap(
+    absent: Array,
+    present: Array,
+    square: float,
+    rng: np.random.Generator,
+    count: int,
+    progress: Progress | None,
+) -> Array:
     """(count,) d'² of resampled members, less what resampling adds on average."""
     found = np.empty(count)
-    for start in range(0, count, 250):
+    for _, start in each(progress, "training the observer", range(0, count, 250)):
         size = min(250, count - start)
         left = rng.integers(len(absent), size=(size, len(absent)))
         right = rng.integers(len(present), size=(size, len(present)))

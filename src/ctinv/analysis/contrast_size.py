@@ -11,19 +11,24 @@ a lower bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from ctinv.analysis.ideal_observer import Observer, Visibility
 from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN
+from ctinv.analysis.progress import each
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.discs import DiscGrid
 from ctinv.fibre.factor import Factor
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 CURVE_POINTS = 12
 _PLACES = 8  # along each side
+_PHRASE = "measuring contrast over size"
 
 
 def contrasts(seen: Visibility) -> dict[str, float]:
@@ -40,7 +45,7 @@ def contrasts(seen: Visibility) -> dict[str, float]:
 
 
 def contrast_size_curve(
-    subject: Subject, observer: Observer, grids: Sequence[DiscGrid]
+    subject: Subject, observer: Observer, grids: Sequence[DiscGrid], *, progress: Progress | None = None
 ) -> dict[str, list[float]]:
     """The curve from 1.5 pixels to the largest diameter.
 
@@ -48,6 +53,7 @@ def contrast_size_curve(
         subject: The region.
         observer: Its ideal observer.
         grids: The discs that fit, smallest first; without a dense factor they are all that is looked at.
+        progress: Called with a phrase and a finished share.
 
     Returns:
         Columns of equal length: ``diameter_mm``, contrasts that end in ``_hu``, ``eta_median`` and ``eta_min``.
@@ -59,8 +65,11 @@ def contrast_size_curve(
         sizes = np.unique(np.geomspace(smallest, largest, CURVE_POINTS))
         blocks = [(float(size), _between_pixels(subject, float(size))) for size in sizes]
     columns: dict[str, list[float]] = {}
-    for size, signals in blocks:
-        seen = Visibility.joined([observer.look(block) for block in signals if len(block)])
+    for inner, (size, signals) in each(progress, _PHRASE, blocks):
+        fitting = [block for block in signals if len(block)]
+        seen = Visibility.joined(
+            [observer.look(block, progress=one) for one, block in each(inner, _PHRASE, fitting)]
+        )
         row = {
             "diameter_mm": size,
             **contrasts(seen),

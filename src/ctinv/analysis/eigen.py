@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,9 +29,13 @@ from ctinv.analysis.disc import DIAMETERS_MM, disc_signals
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.ideal_observer import DenseObserver, observer_of
 from ctinv.analysis.insertion import Inserted, largest_that_fits
-from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, rescanned
+from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, at_rescans
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 LOW_PASS, LESION = "low-pass", "lesion"
 KINDS = (LOW_PASS, LESION)
@@ -40,6 +44,8 @@ MOST_LENGTH = 30.0
 """Length in the law's metric up to which directions are followed."""
 _STRIDE = 3
 _ITERATIONS = 200
+_COLUMNS = 512  # of L at once
+_SEARCHING, _NOISE = "searching directions", "measuring what noise hides"
 
 Images = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -53,6 +59,7 @@ def eigen_invariances(
     kind: str = LOW_PASS,
     diameters_mm: Sequence[float] = DIAMETERS_MM,
     rescans: int = 0,
+    progress: Progress | None = None,
 ) -> Finding:
     """Find the plausible changes of most anatomy, and follow them along the fibre.
 
@@ -63,6 +70,7 @@ def eigen_invariances(
         kind: ``"low-pass"`` or ``"lesion"``, what counts as anatomy.
         diameters_mm: Diameters of the discs of ``"lesion"``.
         rescans: Re-scans f(x) + noise at which J is taken again, to show what noise in the scan does.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: The region is too large for a dense factor, or an option is out of range.
@@ -71,14 +79,20 @@ def eigen_invariances(
         raise InputError(f"there is no projector {kind!r}; choose one of {', '.join(KINDS)}.")
     if not 1 <= count <= 10 or rescans < 0:
         raise InputError(f"expected 1 to 10 directions and no negative number of re-scans, got {count}.")
-    observer = _dense(subject)
+    once = part(progress, 0.0, 1.0 / (1 + rescans))
+    observer = _dense(subject, part(once, 0.0, 0.3))
     anatomy = _anatomy(subject, kind, diameters_mm)
-    values, images = directions(observer, anatomy, subject.shape, count, seed=seed)
+    values, images = directions(
+        observer, anatomy, subject.shape, count, seed=seed, progress=part(once, 0.3, 0.5)
+    )
     reach = float(np.sqrt(chi2.ppf(LEVEL, count)))
     pixels = subject.corrector.factor.pixels
     rms = np.sqrt(values / pixels)
     seen = observer.look(torch.from_numpy(images.reshape(count, -1)))
-    followed = [largest_that_fits(subject, image, most_hu=MOST_LENGTH) for image in images]
+    along = each(part(once, 0.5, 0.8), "following a direction", list(images))
+    followed = [
+        largest_that_fits(subject, image, most_hu=MOST_LENGTH, progress=inner) for inner, image in along
+    ]
     rows: list[dict[str, Any]] = [
         {
             "rms_hu": reach * float(rms[index]),
@@ -101,7 +115,7 @@ def eigen_invariances(
         "cutoff_cycles_per_mm": [CUTOFF / step for step in subject.spacing_mm] if kind == LOW_PASS else None,
         "length": reach,
         "directions": rows,
-        "noise_rms_hu": _noise(observer, anatomy, pixels),
+        "noise_rms_hu": _noise(observer, anatomy, pixels, part(once, 0.8, 1.0)),
         "null": {
             "distribution": "none: J is taken at the scan and C is known; the law's own spread is the scale",
             "threshold": f"length √χ² with {count} degrees of freedom at {100 * LEVEL:g} %; a change counts as hidden where "
@@ -110,7 +124,9 @@ def eigen_invariances(
         },
     }
     if rescans:
-        figures["rescans"] = _at_rescans(subject, anatomy, count, rescans, seed)
+        figures["rescans"] = _at_rescans(
+            subject, anatomy, count, rescans, seed, part(progress, 1.0 / (1 + rescans), 1.0)
+        )
     hidden = any(row["d_in"] >= D_SEEN and row["d_eps"] <= D_HIDDEN for row in rows)
     return Finding(
         "eigen-invariances",
@@ -127,7 +143,13 @@ def eigen_invariances(
 
 
 def directions(
-    observer: DenseObserver, anatomy: Anatomy, shape: tuple[int, int], count: int, *, seed: int
+    observer: DenseObserver,
+    anatomy: Anatomy,
+    shape: tuple[int, int],
+    count: int,
+    *,
+    seed: int,
+    progress: Progress | None = None,
 ) -> tuple[Values, Images]:
     """The leading directions.
 
@@ -137,6 +159,7 @@ def directions(
         shape: Height and width of the region.
         count: How many.
         seed: Of the start.
+        progress: Called with a phrase; how many iterations are left is unknown.
 
     Returns:
         (k,) eigenvalues vᵀHv in HU² for a length of 1, largest first, and (k, h, w) v in HU with its largest value positive.
@@ -145,7 +168,9 @@ def directions(
     pixels = len(root)
 
     def apply(block: Values) -> Values:
+        tell(progress, _SEARCHING)
         columns = root @ torch.from_numpy(block.reshape(pixels, -1)).float()
+        tell(progress, _SEARCHING)
         found: Values = (root.T @ anatomy.apply(columns)).double().numpy()
         return found
 
@@ -177,8 +202,8 @@ def _anatomy(subject: Subject, kind: str, diameters_mm: Sequence[float]) -> Anat
     return Lesions(torch.cat([grid.signals.to_dense() for grid in grids]))
 
 
-def _dense(subject: Subject) -> DenseObserver:
-    observer = observer_of(subject.corrector)
+def _dense(subject: Subject, progress: Progress | None) -> DenseObserver:
+    observer = observer_of(subject.corrector, progress=progress)
     if not isinstance(observer, DenseObserver):
         raise InputError(
             "eigen-invariances are computed on regions up to about 96 x 96 voxels; choose a smaller box."
@@ -186,10 +211,14 @@ def _dense(subject: Subject) -> DenseObserver:
     return observer
 
 
-def _noise(observer: DenseObserver, anatomy: Anatomy, pixels: int) -> float:
+def _noise(observer: DenseObserver, anatomy: Anatomy, pixels: int, progress: Progress | None) -> float:
     """RMS in HU of the anatomy-like part of noise of C given the surroundings: what nothing but f could hide in."""
+    tell(progress, _NOISE, 0.0)
     root = torch.linalg.inv(observer.whitener.T)  # L
-    power = (root * anatomy.apply(root)).sum()
+    low = torch.empty_like(root)
+    for _, some in each(part(progress, 0.5, 1.0), _NOISE, blocks(pixels, _COLUMNS)):
+        low[:, some.start : some.stop] = anatomy.apply(root[:, some.start : some.stop])
+    power = (root * low).sum()
     return float((power / pixels).sqrt())
 
 
@@ -209,11 +238,16 @@ def _followed(one: Inserted | None, bounded: bool, rms: float) -> dict[str, Any]
     }
 
 
-def _at_rescans(subject: Subject, anatomy: Anatomy, count: int, rescans: int, seed: int) -> dict[str, Any]:
+def _at_rescans(
+    subject: Subject, anatomy: Anatomy, count: int, rescans: int, seed: int, progress: Progress | None
+) -> dict[str, Any]:
     """RMS at length 1 of the leading direction, with J taken at re-scans."""
     found = []
-    for other in rescanned(subject, range(rescans), seed=seed):
-        values, _ = directions(_dense(other), anatomy, subject.shape, count, seed=seed)
+    for inner, other in at_rescans(subject, rescans, seed=seed, progress=progress):
+        observer = _dense(other, part(inner, 0.0, 0.6))
+        values, _ = directions(
+            observer, anatomy, subject.shape, count, seed=seed, progress=part(inner, 0.6, 1.0)
+        )
         found.append(float(np.sqrt(values[0] / other.corrector.factor.pixels)))
     return {"n": rescans, "seed": seed, "rms_at_length_1_hu": found}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,10 +18,17 @@ from torch import Tensor
 
 from ctinv.analysis.disc import disc_signals
 from ctinv.analysis.null import dense_noise
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.discs import Disc, DiscGrid
+from ctinv.fibre.jacobian import csr
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 _AT_ONCE = 128  # images whose scores are held together
+_DISCS_AT_ONCE = 1000
+_WHITENING = "whitening discs"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,19 +46,26 @@ class FilterBank:
     norms: Tensor
 
     @classmethod
-    def of(cls, subject: Subject, diameters_mm: Sequence[float]) -> FilterBank:
+    def of(
+        cls, subject: Subject, diameters_mm: Sequence[float], *, progress: Progress | None = None
+    ) -> FilterBank:
         """The bank of a region.
 
         Args:
             subject: The region.
             diameters_mm: Diameters of the discs.
+            progress: Called with a phrase and a finished share.
 
         Raises:
             InputError: No disc fits, or the region is too large for a dense C.
         """
         grids = disc_signals(subject, diameters_mm)
+        tell(progress, "inverting the covariance of the noise", 0.0)
         precision = torch.cholesky_inverse(dense_noise(subject).root).float()
-        norms = [_norms(grid.signals.to(precision.device), precision) for grid in grids]
+        norms = [
+            _norms(grid.signals.to(precision.device), precision, inner)
+            for inner, grid in each(part(progress, 0.5, 1.0), _WHITENING, grids)
+        ]
         return cls(grids, precision, torch.cat(norms))
 
     @property
@@ -65,10 +80,14 @@ class FilterBank:
         found = torch.cat([grid.signals.to(whitened.device) @ whitened for grid in self.grids])
         return np.ascontiguousarray((found / self.norms[:, None]).T.cpu().numpy())
 
-    def strongest(self, differences: NDArray[np.floating]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def strongest(
+        self, differences: NDArray[np.floating], *, progress: Progress | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(B,) t of largest magnitude in each of (B, h, w) differences, with its sign, and the (B,) place it has."""
         values, places = [], []
-        for start in range(0, len(differences), _AT_ONCE):
+        for _, start in each(
+            progress, "looking for the strongest disc", range(0, len(differences), _AT_ONCE)
+        ):
             scores = self.scores(differences[start : start + _AT_ONCE])
             place = np.abs(scores).argmax(1)
             values.append(np.take_along_axis(scores, place[:, None], 1)[:, 0])
@@ -94,9 +113,15 @@ class FilterBank:
         return np.ascontiguousarray(np.take_along_axis(images, largest[None], 0)[0])
 
 
-def _norms(signals: Tensor, precision: Tensor) -> Tensor:
+def _norms(signals: Tensor, precision: Tensor, progress: Progress | None) -> Tensor:
     """(k,) √(sᵀC⁻¹s) of (k, n) sparse signals that all have equally many entries."""
-    weighted = signals @ precision
-    each = signals.values().reshape(len(signals), -1)
-    at = weighted.gather(1, signals.col_indices().long().reshape(len(signals), -1))
-    return (each * at).sum(1).sqrt()
+    values, pixels = (
+        entries.reshape(len(signals), -1) for entries in (signals.values(), signals.col_indices())
+    )
+    found = []
+    for _, some in each(progress, _WHITENING, blocks(len(signals), _DISCS_AT_ONCE)):
+        discs, at = values[some.start : some.stop], pixels[some.start : some.stop]
+        ends = torch.arange(len(discs) + 1, device=discs.device) * discs.shape[1]
+        weighted = csr(ends, at.reshape(-1), discs.reshape(-1), (len(discs), len(precision))) @ precision
+        found.append((discs * weighted.gather(1, at.long())).sum(1).sqrt())
+    return torch.cat(found)

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -24,12 +25,19 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from torch import Tensor
 
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.factor import Factor, Gain
 from ctinv.fibre.jacobian import csr
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 _AT_ONCE = 64
+_COLUMNS = 256  # of a triangular product at once
+_DISCS_AT_ONCE = 400
+_SETTING_UP, _LOOKING = "setting the ideal observer up", "looking at discs"
 Values = NDArray[np.float64]
 
 
@@ -64,7 +72,7 @@ class Visibility:
 class Observer(Protocol):
     """An ideal observer of one region."""
 
-    def look(self, signals: Tensor) -> Visibility:
+    def look(self, signals: Tensor, *, progress: Progress | None = None) -> Visibility:
         """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
         ...
 
@@ -84,25 +92,34 @@ class DenseObserver:
     half_gain: Tensor
 
     @classmethod
-    def of(cls, noise: DenseNoise, factor: Factor) -> DenseObserver:
+    def of(cls, noise: DenseNoise, factor: Factor, *, progress: Progress | None = None) -> DenseObserver:
         """Set up from the root L of C and from T = chol(M)⁻¹Lᵀ.
 
         Args:
             noise: C given the surroundings.
             factor: K.
+            progress: Called with a phrase and a finished share.
         """
+        tell(progress, _SETTING_UP, 0.0)
         epsilon = factor.tolerance
         if noise.root.device.type == "cpu":
-            whitener, lost = _on_cpu(noise.small_root, factor.half_gain)
+            whitener, lost = _on_cpu(noise.small_root, factor.half_gain, part(progress, 0.2, 0.9))
         else:
             eye = torch.eye(factor.pixels, device=noise.root.device)
             whitener = torch.linalg.solve_triangular(noise.small_root, eye, upper=False).T
             lost = whitener @ (whitener.T @ factor.half_gain.T)
         parts = (whitener, lost.mul_(epsilon), epsilon * factor.half_gain.T)
-        return cls(*(part.cpu().contiguous() for part in parts))
+        last = each(part(progress, 0.9, 1.0), _SETTING_UP, parts)
+        return cls(*(matrix.cpu().contiguous() for _, matrix in last))
 
-    def look(self, signals: Tensor) -> Visibility:
+    def look(self, signals: Tensor, *, progress: Progress | None = None) -> Visibility:
         """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
+        rows = blocks(len(signals), _DISCS_AT_ONCE)
+        return Visibility.joined(
+            [self._look(_some(signals, some)) for _, some in each(progress, _LOOKING, rows)]
+        )
+
+    def _look(self, signals: Tensor) -> Visibility:
         inner = (signals @ self.whitener).square().sum(1).double()
         lost = signals @ self.lost
         share = lost.square().sum(1).double() / inner
@@ -111,13 +128,16 @@ class DenseObserver:
         return Visibility(inner.sqrt().numpy(), eta.numpy(), kept.numpy())
 
 
-def _on_cpu(root: Tensor, half_gain: Tensor) -> tuple[Tensor, Tensor]:
+def _on_cpu(root: Tensor, half_gain: Tensor, progress: Progress | None) -> tuple[Tensor, Tensor]:
     """L⁻ᵀ and L⁻ᵀL⁻¹Tᵀ; triangular routines of LAPACK and BLAS, which torch lacks, take half the time or less."""
     # A row-major matrix is the transpose of a column-major one, so Lᵀ and Tᵀ cost nothing here.
     inverse, _ = lapack.strtri(root.numpy().T, lower=0)
     whitener = np.asfortranarray(np.triu(inverse))
-    product = blas.strmm(1.0, whitener, half_gain.numpy().T, side=0, lower=0, trans_a=1)
-    product = blas.strmm(1.0, whitener, product, side=0, lower=0, overwrite_b=1)
+    product = np.array(half_gain.numpy().T, order="F")
+    for _, some in each(progress, _SETTING_UP, blocks(product.shape[1], _COLUMNS)):
+        columns = product[:, some.start : some.stop]
+        half = blas.strmm(1.0, whitener, columns, side=0, lower=0, trans_a=1)
+        columns[...] = blas.strmm(1.0, whitener, half, side=0, lower=0, overwrite_b=1)
     return torch.from_numpy(whitener), torch.from_numpy(product)
 
 
@@ -133,26 +153,37 @@ class SolvingObserver:
     gain: Gain
     corrector: Corrector
 
-    def look(self, signals: Tensor) -> Visibility:
+    def look(self, signals: Tensor, *, progress: Progress | None = None) -> Visibility:
         """Judge (B, n) signals of 1 HU, sparse or dense, on the CPU."""
         parts = []
         dense = signals.to_dense() if signals.layout != torch.strided else signals
-        for part in dense.split(_AT_ONCE):
-            columns = part.T.to(self.corrector.clean.device)
-            inner = (columns * self.corrector.noise.precision(columns)).sum(0)
-            varies = columns - self.gain.gain(self.gain.jacobian.apply(columns))
-            kept = (columns * varies).sum(0).double().cpu() / _energy(part)
-            parts.append((inner.double().sqrt().cpu(), self.gain.detectability(columns).double().cpu(), kept))
-        d_in, eta, kept = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-        return Visibility(d_in, eta, kept)
+        for inner, some in each(progress, _LOOKING, dense.split(_AT_ONCE)):
+            heard = partial(tell, inner, _LOOKING)
+            columns = some.T.to(self.corrector.clean.device)
+            seen = (columns * self.corrector.noise.precision(columns)).sum(0)
+            varies = columns - self.gain.gain(self.gain.jacobian.apply(columns), heard=heard)
+            kept = (columns * varies).sum(0).double().cpu() / _energy(some)
+            eta = self.gain.detectability(columns, heard=heard).double().cpu()
+            parts.append((seen.double().sqrt().cpu(), eta, kept))
+        return Visibility(*(torch.cat(one).numpy() for one in zip(*parts, strict=True)))
 
 
-def observer_of(corrector: Corrector) -> Observer:
+def observer_of(corrector: Corrector, *, progress: Progress | None = None) -> Observer:
     """The observer that fits the size of the region."""
     noise, factor = corrector.noise, corrector.factor
     if isinstance(noise, DenseNoise) and isinstance(factor, Factor):
-        return DenseObserver.of(noise, factor)
+        return DenseObserver.of(noise, factor, progress=progress)
     return SolvingObserver(factor, corrector)
+
+
+def _some(signals: Tensor, some: range) -> Tensor:
+    """These rows of (B, n) signals, sparse or dense."""
+    if signals.layout == torch.strided:
+        return signals[some.start : some.stop]
+    ends = signals.crow_indices()[some.start : some.stop + 1]
+    entries = slice(int(ends[0]), int(ends[-1]))
+    columns, values = signals.col_indices()[entries], signals.values()[entries]
+    return csr(ends - ends[0], columns, values, (len(some), signals.shape[1]))
 
 
 def _energy(signals: Tensor) -> Tensor:

@@ -11,20 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ctinv.analysis.progress import each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.measure import measure
 from ctinv.fibre.tiers import chi2_in_band
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 HALF = 0.5
 _HOPELESS = 0.25  # of a disc left by linear theory; curvature does not make a half of it
 _STEPS, _ROUNDS = 9, 3
+_INSERTING = "inserting a change"
 _LOWEST = 0.01  # of the largest contrast
 
 
@@ -77,13 +83,20 @@ class Inserted:
         return {name: getattr(self, name) for name in (*names, *more)}
 
 
-def insert(subject: Subject, pattern: NDArray[np.float32], contrasts: Sequence[float]) -> list[Inserted]:
+def insert(
+    subject: Subject,
+    pattern: NDArray[np.float32],
+    contrasts: Sequence[float],
+    *,
+    progress: Progress | None = None,
+) -> list[Inserted]:
     """Put a pattern into the scan at several contrasts, corrected where it needs to be.
 
     Args:
         subject: The region.
         pattern: (h, w), s, the change for a contrast of 1 HU.
         contrasts: c in HU, of either sign.
+        progress: Called with a phrase and a finished share.
     """
     corrector = subject.corrector
     scan = corrector.region.scan
@@ -92,24 +105,25 @@ def insert(subject: Subject, pattern: NDArray[np.float32], contrasts: Sequence[f
     wanted = scan + amounts * lesion
     bare = _looked_at(subject, corrector.rounded(wanted), lesion, contrasts)
     late = [index for index, one in enumerate(bare) if not one.passed]
-    if late and _left(subject, lesion) >= _HOPELESS:
+    if late and _left(subject, lesion, progress) >= _HOPELESS:
         nearest = replace(corrector, perturb=False)
-        images, _, _ = nearest.correct(wanted[late], late, subject.seeds(0))
+        images, _, _ = nearest.correct(wanted[late], late, subject.seeds(0), progress=progress)
         moved = _looked_at(subject, images, lesion, [contrasts[index] for index in late])
         for index, one in zip(late, moved, strict=True):
             bare[index] = replace(one, raw_rmse_hu=bare[index].raw_rmse_hu, corrected=True)
     return bare
 
 
-def _left(subject: Subject, lesion: Tensor) -> float:
+def _left(subject: Subject, lesion: Tensor, progress: Progress | None) -> float:
     """Share of a lesion that linear theory leaves in the corrected image, ⟨s, s - KJs⟩/⟨s, s⟩."""
     factor, columns = subject.corrector.factor, lesion.reshape(-1, 1)
-    left = columns - factor.gain(factor.jacobian.apply(columns))
+    heard = partial(tell, progress, _INSERTING)
+    left = columns - factor.gain(factor.jacobian.apply(columns), heard=heard)
     return float((columns * left).sum() / columns.square().sum())
 
 
 def largest_that_fits(
-    subject: Subject, pattern: NDArray[np.float32], *, most_hu: float
+    subject: Subject, pattern: NDArray[np.float32], *, most_hu: float, progress: Progress | None = None
 ) -> tuple[Inserted | None, bool]:
     """The largest contrast that fits, brighter or darker, up to a bound.
 
@@ -119,20 +133,24 @@ def largest_that_fits(
         subject: The region.
         pattern: (h, w), the lesion of 1 HU.
         most_hu: The bound.
+        progress: Called with a phrase and a finished share.
 
     Returns:
         The image, None where no contrast from a hundredth of the bound on fits, and whether the bound itself fits.
     """
-    found = [_largest(subject, pattern, sign * most_hu) for sign in (1.0, -1.0)]
+    signs = each(progress, _INSERTING, (1.0, -1.0))
+    found = [_largest(subject, pattern, sign * most_hu, inner) for inner, sign in signs]
     image, bounded = max(found, key=lambda one: 0.0 if one[0] is None else abs(one[0].contrast_hu))
     return image, bounded
 
 
-def _largest(subject: Subject, pattern: NDArray[np.float32], most_hu: float) -> tuple[Inserted | None, bool]:
+def _largest(
+    subject: Subject, pattern: NDArray[np.float32], most_hu: float, progress: Progress | None
+) -> tuple[Inserted | None, bool]:
     contrasts = np.geomspace(_LOWEST, 1.0, _STEPS) * most_hu
     best: Inserted | None = None
-    for _ in range(_ROUNDS):
-        tried = insert(subject, pattern, [float(value) for value in contrasts])
+    for inner, _ in each(progress, _INSERTING, range(_ROUNDS)):
+        tried = insert(subject, pattern, [float(value) for value in contrasts], progress=inner)
         fits = np.array([one.fits for one in tried])
         if best is None and not fits.any():
             return None, False

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from ctinv.analysis.ideal_observer import Observer, Visibility
 from ctinv.analysis.noise_range import Range, band_changes, mended, observer_under
+from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.discs import Disc
@@ -32,11 +34,16 @@ from ctinv.fibre.jacobian import Jacobian, LocalJacobian, SparseJacobian
 from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 D_SEEN, D_HIDDEN = 3.0, 1.0
 """d' from which an ideal observer sees a lesion, and up to which one counts as hidden."""
 SMALL = 1600
 """Pixels up to which the range over C is always computed band by band: the six factors take a second or two."""
 
+_SCANNING = "repeating it at re-scans"
+_JUDGING = "judging discs over the range of C"
 _FLOOR = 1e-6  # of η: below, float32 tells nothing apart
 
 Contents = dict[str, Any]
@@ -90,6 +97,7 @@ def judge(
     observer: Observer,
     contrast_hu: float | None = None,
     exact: bool | None = None,
+    progress: Progress | None = None,
 ) -> tuple[list[Judged], Hole | None]:
     """Say for each signal whether f is blind to it.
 
@@ -100,22 +108,28 @@ def judge(
         contrast_hu: The contrast that is asked about; any contrast if None.
         exact: Whether the range over C is computed band by band; by default where the region is small or a verdict
             hangs on it.
+        progress: Called with a phrase and a finished share.
 
     Returns:
         One judgement for each block of signals, and the hole of C if it has one.
     """
-    seen, ranges, known = _over_range(subject, subject.covariance, signals, observer, contrast_hu, exact)
+    other_c = mended(subject.covariance)
+    again = other_c is not None and isinstance(subject.corrector.factor, Factor)
+    first = part(progress, 0.0, 0.4 if again else 1.0)
+    asked = (contrast_hu, exact)
+    seen, ranges, known = _over_range(subject, subject.covariance, signals, observer, *asked, first)
     blind = [_blind(one, contrast_hu) for one in ranges]
-    final, other_c = blind, mended(subject.covariance)
-    if other_c is not None and isinstance(subject.corrector.factor, Factor):
-        under = observer_under(subject, other_c[0])
-        _, others, _ = _over_range(subject, other_c[0], signals, under, contrast_hu, exact)
+    final = blind
+    if other_c is not None and again:
+        under = observer_under(subject, other_c[0], progress=part(progress, 0.4, 0.6))
+        last = part(progress, 0.6, 1.0)
+        _, others, _ = _over_range(subject, other_c[0], signals, under, *asked, last)
         final = [one & _blind(other, contrast_hu) for one, other in zip(blind, others, strict=True)]
     elif other_c is not None:
         final = [np.zeros_like(one) for one in blind]
     judged = [
-        Judged(one, range_, known, last, first & ~last)
-        for one, range_, last, first in zip(seen, ranges, final, blind, strict=True)
+        Judged(one, range_, known, after, before & ~after)
+        for one, range_, after, before in zip(seen, ranges, final, blind, strict=True)
     ]
     return judged, None if other_c is None else other_c[1]
 
@@ -127,9 +141,11 @@ def _over_range(
     observer: Observer,
     contrast_hu: float | None,
     exact: bool | None,
+    progress: Progress | None,
 ) -> tuple[list[Visibility], list[Range], bool]:
     """At one C: what is seen, its range, and whether that is computed rather than bounded."""
-    seen = [observer.look(block) for block in signals]
+    looks = each(part(progress, 0.0, 0.2), _JUDGING, signals)
+    seen = [observer.look(block, progress=inner) for inner, block in looks]
     bounds = [Range.bound(one) for one in seen]
     factor = subject.corrector.factor
     if exact is None:
@@ -141,10 +157,12 @@ def _over_range(
     if not exact or not isinstance(factor, Factor):
         return seen, bounds, False
     everything = [[one] for one in seen]
-    for changed in band_changes(covariance).values():
-        other = observer_under(subject, changed)
-        for one, block in zip(everything, signals, strict=True):
-            one.append(other.look(block))
+    changes = list(band_changes(covariance).values())
+    for inner, changed in each(part(progress, 0.2, 1.0), _JUDGING, changes):
+        other = observer_under(subject, changed, progress=part(inner, 0.0, 0.8))
+        looks = each(part(inner, 0.8, 1.0), _JUDGING, signals)
+        for one, (look, block) in zip(everything, looks, strict=True):
+            one.append(other.look(block, progress=look))
     return seen, [Range.over(one) for one in everything], True
 
 
@@ -155,7 +173,14 @@ def _blind(over: Range, contrast_hu: float | None) -> NDArray[np.bool_]:
     return np.asarray((contrast_hu * over.d_in[0] >= D_SEEN) & (contrast_hu * over.d_eps[1] <= D_HIDDEN))
 
 
-def refine(subject: Subject, observer: Observer, start: Disc, *, between_mm: tuple[float, float]) -> Disc:
+def refine(
+    subject: Subject,
+    observer: Observer,
+    start: Disc,
+    *,
+    between_mm: tuple[float, float],
+    progress: Progress | None = None,
+) -> Disc:
     """The disc of smallest η near a given one: place and diameter moved continuously.
 
     Args:
@@ -163,6 +188,7 @@ def refine(subject: Subject, observer: Observer, start: Disc, *, between_mm: tup
         observer: Its ideal observer.
         start: Where to begin, a disc that fits.
         between_mm: Smallest and largest diameter in mm.
+        progress: Called with a phrase; how many steps are left is unknown.
 
     Returns:
         The best disc found by the simplex method, `start` if none is better (J. A. Nelder and R. Mead, Comput J 7, 1965,
@@ -170,6 +196,7 @@ def refine(subject: Subject, observer: Observer, start: Disc, *, between_mm: tup
     """
 
     def cost(place: NDArray[np.float64]) -> float:
+        tell(progress, "refining the least visible disc")
         disc = Disc(float(place[0]), float(place[1]), float(place[2]))
         if not (between_mm[0] <= disc.diameter_mm <= between_mm[1]) or not disc.fits(*_frame(subject)):
             return 1.0
@@ -210,7 +237,9 @@ def place_of(subject: Subject, disc: Disc) -> Contents:
     return {"y": box.y0 + disc.y, "x": box.x0 + disc.x, "z": box.z, "diameter_mm": disc.diameter_mm}
 
 
-def rescanned(subject: Subject, rows: Sequence[int], *, seed: int = 0) -> Iterator[Subject]:
+def rescanned(
+    subject: Subject, rows: Sequence[int], *, seed: int = 0, progress: Progress | None = None
+) -> Iterator[Subject]:
     """The region as it would be if it were scanned again: f(x) with other noise, J and the factor taken there.
 
     C, ε and the surroundings stay, and J is taken as far as at the scan. What differs between these subjects is what noise
@@ -220,21 +249,33 @@ def rescanned(subject: Subject, rows: Sequence[int], *, seed: int = 0) -> Iterat
         subject: The region.
         rows: Rows of the re-scans.
         seed: Their seed.
+        progress: Called with a phrase and a finished share, of which the second half of each re-scan is left to the caller.
     """
+    tell(progress, _SCANNING, 0.0)
     corrector, scans = subject.corrector, subject.renoised(rows, seed=seed)
-    for image in scans:
+    for inner, image in each(progress, _SCANNING, list(scans)):
         region = corrector.region.at(torch.from_numpy(image)[None, None])
         factor = corrector.factor
-        jacobian = _jacobian_as(factor.jacobian, region)
+        jacobian = _jacobian_as(factor.jacobian, region, part(inner, 0.0, 0.3))
+        tell(inner, _SCANNING, 0.3)
         if isinstance(factor, Factor) and isinstance(jacobian, SparseJacobian):
-            factor = Factor.build(jacobian, factor.noise, factor.tolerance)
+            heard = partial(tell, inner, _SCANNING)
+            factor = Factor.build(jacobian, factor.noise, factor.tolerance, heard=heard)
         elif isinstance(factor, IterativeGain):
             factor = IterativeGain.build(jacobian, factor.noise, factor.tolerance)
         yield replace(subject, corrector=replace(corrector, region=region, factor=factor))
 
 
-def _jacobian_as(other: Jacobian, region: Region) -> Jacobian:
+def at_rescans(
+    subject: Subject, count: int, *, seed: int, progress: Progress | None
+) -> Iterator[tuple[Progress | None, Subject]]:
+    """The first re-scans of a region, each beside the progress of what is done there."""
+    for index, other in enumerate(rescanned(subject, range(count), seed=seed, progress=progress)):
+        yield part(progress, (index + 0.5) / count, (index + 1) / count, _SCANNING), other
+
+
+def _jacobian_as(other: Jacobian, region: Region, progress: Progress | None) -> Jacobian:
     """J of a region in the form, and as far, as another one is known."""
     if not isinstance(other, SparseJacobian):
         return LocalJacobian(region, region.scan)
-    return replace(probe(region, radius=other.reach.radius), reach=other.reach)
+    return replace(probe(region, radius=other.reach.radius, progress=progress), reach=other.reach)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,13 @@ from ctinv.analysis.disc import DIAMETERS_MM
 from ctinv.analysis.filters import FilterBank
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.null import check_level, need_samples, null_noise, unexplained
+from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.statistics.multiple import benjamini_hochberg
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 Q = 0.05
 DRAWS = 1000
@@ -33,6 +37,7 @@ def matched_filter(
     q: float = Q,
     diameters_mm: Sequence[float] = DIAMETERS_MM,
     draws: int = DRAWS,
+    progress: Progress | None = None,
 ) -> Finding:
     """Scan the samples for discs of several sizes.
 
@@ -54,6 +59,7 @@ def matched_filter(
         q: Level of false discoveries.
         diameters_mm: Diameters of the discs.
         draws: Re-scans in the null.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: No sample, no disc that fits, too few draws, or a region too large for a dense C.
@@ -66,10 +72,11 @@ def matched_filter(
     check_level(q)
     if draws < FEWEST_DRAWS:
         raise InputError(f"expected at least {FEWEST_DRAWS} re-scans for the null, got {draws}.")
-    bank = FilterBank.of(subject, diameters_mm)
-    null = null_peaks(subject, bank, draws, seed=seed)
+    bank = FilterBank.of(subject, diameters_mm, progress=part(progress, 0.0, 0.4))
+    null = null_peaks(subject, bank, draws, seed=seed, progress=part(progress, 0.4, 0.9))
+    tell(progress, "filtering the samples", 0.9)
     differences = unexplained(subject, subject.x_tilde)
-    peaks = _Peaks.of(bank, differences, null)
+    peaks = _Peaks.of(bank, differences, null, part(progress, 0.9, 0.93))
     mean = bank.scores(differences.mean(0, keepdims=True))[0]
     figures: dict[str, Any] = {
         "samples": len(differences),
@@ -83,15 +90,16 @@ def matched_filter(
         **_thresholds(null, q, len(differences), bank.places),
         "strongest": _strongest(subject, bank, peaks),
         "mean": _spot(subject, bank, *_largest_of(mean)),
-        "change_from_scan": _change(subject, bank),
+        "change_from_scan": _change(subject, bank, part(progress, 0.93, 0.96)),
     }
+    largest = _largest(bank, differences, part(progress, 0.96, 1.0))
     return Finding(
         "matched-filter",
         _sentence(figures),
         figures["found"] > 0,
         figures,
         {
-            "largest": Map(bank.image(_largest(bank, differences)), "σ", "strongest disc over all samples"),
+            "largest": Map(bank.image(largest), "σ", "strongest disc over all samples"),
             "mean": Map(bank.image(mean), "σ", "disc in the mean of the samples"),
         },
         {"samples": _table(subject, bank, peaks)},
@@ -108,18 +116,27 @@ class _Peaks:
     q: Values
 
     @classmethod
-    def of(cls, bank: FilterBank, differences: NDArray[np.float32], null: NDArray[np.floating]) -> _Peaks:
-        values, places = bank.strongest(differences)
+    def of(
+        cls,
+        bank: FilterBank,
+        differences: NDArray[np.float32],
+        null: NDArray[np.floating],
+        progress: Progress | None,
+    ) -> _Peaks:
+        values, places = bank.strongest(differences, progress=progress)
         p = peak_p_values(np.abs(values), null, bank.places)
         return cls(values, places, p, benjamini_hochberg(p))
 
 
-def null_peaks(subject: Subject, bank: FilterBank, draws: int, *, seed: int) -> NDArray[np.float32]:
+def null_peaks(
+    subject: Subject, bank: FilterBank, draws: int, *, seed: int, progress: Progress | None = None
+) -> NDArray[np.float32]:
     """(draws,) the largest |t| over places and sizes in re-scans."""
     parts = []
-    for first in range(0, draws, _AT_ONCE):
-        noise = null_noise(subject, min(_AT_ONCE, draws - first), seed=seed, first=first)
-        parts.append(np.abs(bank.strongest(noise)[0]))
+    for inner, first in each(progress, "drawing re-scans", range(0, draws, _AT_ONCE)):
+        count = min(_AT_ONCE, draws - first)
+        noise = null_noise(subject, count, seed=seed, first=first, progress=part(inner, 0.0, 0.5))
+        parts.append(np.abs(bank.strongest(noise, progress=part(inner, 0.5, 1.0))[0]))
     return np.concatenate(parts)
 
 
@@ -151,10 +168,12 @@ def _thresholds(null: NDArray[np.floating], q: float, count: int, places: int) -
     }
 
 
-def _largest(bank: FilterBank, differences: NDArray[np.float32]) -> NDArray[np.float32]:
+def _largest(
+    bank: FilterBank, differences: NDArray[np.float32], progress: Progress | None
+) -> NDArray[np.float32]:
     """(places,) the t of largest magnitude over the samples."""
     found = np.zeros(bank.places, dtype=np.float32)
-    for start in range(0, len(differences), 128):
+    for _, start in each(progress, "filtering the samples", range(0, len(differences), 128)):
         scores = np.vstack([found, bank.scores(differences[start : start + 128])])
         found = np.take_along_axis(scores, np.abs(scores).argmax(0)[None], 0)[0]
     return found
@@ -184,9 +203,9 @@ def _strongest(subject: Subject, bank: FilterBank, peaks: _Peaks) -> dict[str, A
     return {**spot, "row": subject.rows[best], "p": float(peaks.p[best]), "q": float(peaks.q[best])}
 
 
-def _change(subject: Subject, bank: FilterBank) -> dict[str, Any]:
+def _change(subject: Subject, bank: FilterBank, progress: Progress | None) -> dict[str, Any]:
     """The disc by which a sample differs most from the scan; its σ is an observer's d' for that change."""
-    values, places = bank.strongest(subject.x_tilde - subject.scan)
+    values, places = bank.strongest(subject.x_tilde - subject.scan, progress=progress)
     most = int(np.abs(values).argmax())
     return {**_spot(subject, bank, float(values[most]), int(places[most])), "row": subject.rows[most]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from ctinv.analysis.subject import Subject
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import CANDIDATE
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 Images = NDArray[np.float32]
 
@@ -27,7 +31,9 @@ class _Alone(Region):
         return 1
 
 
-def fibre_members(subject: Subject, scan: Images, rows: Sequence[int], *, seed: int) -> Images:
+def fibre_members(
+    subject: Subject, scan: Images, rows: Sequence[int], *, seed: int, progress: Progress | None = None
+) -> Images:
     """Certified samples of the fibre of another scan of this region.
 
     They are drawn as the sampler draws them: candidates f(scan) + noise of C given the surroundings, corrected onto
@@ -39,6 +45,7 @@ def fibre_members(subject: Subject, scan: Images, rows: Sequence[int], *, seed: 
         scan: (h, w) HU, what stands on the region in place of x; the surroundings stay.
         rows: Rows to draw.
         seed: The user's seed.
+        progress: Called with a phrase and a finished share.
 
     Returns:
         (m, h, w) HU, those of the rows that hold: certified at the asked tier and plausible by χ²/n.
@@ -47,7 +54,7 @@ def fibre_members(subject: Subject, scan: Images, rows: Sequence[int], *, seed: 
     noise = corrector.noise
     normal = torch.from_numpy(seeds.normal(rows, noise.latent, CANDIDATE)).to(noise.mean.device)
     candidates = corrector.clean + noise.draw(normal.T).T.reshape(len(rows), 1, *subject.shape)
-    x_tilde, _, certificates = corrector.correct(candidates, rows, seeds)
+    x_tilde, _, certificates = corrector.correct(candidates, rows, seeds, progress=progress)
     holds = [one.passed and one.in_band is not False for one in certificates]
     return np.asarray(x_tilde[:, 0].cpu().numpy()[holds], dtype=np.float32)
 

@@ -14,11 +14,14 @@ filled C too.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.analysis.ideal_observer import DenseObserver, Observer, Visibility
+from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import Covariance, DenseNoise
@@ -26,7 +29,11 @@ from ctinv.fibre.dimension import BANDS
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.holes import Hole, filled, radial_frequency
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 SHARE = 0.2
+_FACTORISING = "factorising the region under another C"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +83,13 @@ def band_changes(covariance: Covariance) -> dict[str, Covariance]:
     return changed
 
 
-def observer_under(subject: Subject, covariance: Covariance) -> Observer:
+def observer_under(subject: Subject, covariance: Covariance, *, progress: Progress | None = None) -> Observer:
     """The ideal observer of the region if its noise had another C; J stays.
+
+    Args:
+        subject: The region.
+        covariance: The other C.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: The region is too large for a dense factor.
@@ -87,7 +99,11 @@ def observer_under(subject: Subject, covariance: Covariance) -> Observer:
         raise InputError(
             "the range over C is computed on regions up to about 96 x 96 voxels; choose a smaller box."
         )
+    tell(progress, _FACTORISING, 0.0)
     # What the surroundings say moves the mean of the noise, which no d' depends on.
     noise = DenseNoise.given(covariance, subject.box, np.zeros(covariance.area.shape))
     noise = noise.to(factor.noise.root.device)
-    return DenseObserver.of(noise, Factor.build(factor.jacobian, noise, factor.tolerance))
+    tell(progress, _FACTORISING, 0.4)
+    heard = partial(tell, progress, _FACTORISING)
+    other = Factor.build(factor.jacobian, noise, factor.tolerance, heard=heard)
+    return DenseObserver.of(noise, other, progress=part(progress, 0.7, 1.0))

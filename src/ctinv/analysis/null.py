@@ -5,12 +5,22 @@ The rows of a null are negative: no sample has such a row, so a null never share
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.analysis.progress import blocks, each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
+_DRAWING = "drawing re-scans"
+_AT_ONCE = 125  # re-scans drawn together
 
 Images = NDArray[np.float32]
 
@@ -48,7 +58,9 @@ def unexplained(subject: Subject, images: Images) -> Images:
     return np.asarray(images - subject.clean - known_mean(subject), dtype=np.float32)
 
 
-def null_noise(subject: Subject, draws: int, *, seed: int, first: int = 0) -> Images:
+def null_noise(
+    subject: Subject, draws: int, *, seed: int, first: int = 0, progress: Progress | None = None
+) -> Images:
     """(draws, h, w) HU, noise of C given the surroundings, its mean taken off.
 
     Args:
@@ -56,8 +68,15 @@ def null_noise(subject: Subject, draws: int, *, seed: int, first: int = 0) -> Im
         draws: How many.
         seed: The user's seed.
         first: Number of the first draw.
+        progress: Called with a phrase and a finished share.
     """
-    return subject.noise(range(-first - 1, -first - draws - 1, -1), seed=seed) - known_mean(subject)
+    rows = range(-first - 1, -first - draws - 1, -1)
+    together = _AT_ONCE if isinstance(subject.corrector.noise, DenseNoise) else draws
+    drawn = [
+        subject.noise(rows[block.start : block.stop], seed=seed, heard=partial(tell, inner, _DRAWING))
+        for inner, block in each(progress, _DRAWING, blocks(draws, together))
+    ]
+    return np.concatenate(drawn) - known_mean(subject)
 
 
 def check_level(q: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,13 @@ from ctinv.analysis.channel_theory import ChannelTheory
 from ctinv.analysis.channels import Hotelling, observe
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.members import fibre_members
+from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.discs import Disc
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 DIAMETER_MM = 5.0
 MEMBERS = 100
@@ -27,6 +31,7 @@ CLEAR = 4.0
 """d' in the scans of a disc whose contrast is not given."""
 FRESH, HELD = "fresh", "held"
 SCANS = (FRESH, HELD)
+_DRAWING = "drawing members of fibres"
 
 Images = NDArray[np.float32]
 Array = NDArray[np.float64]
@@ -43,6 +48,7 @@ def hotelling_observer(
     scans: str = FRESH,
     channels: int = CHANNELS,
     bootstrap: int = BOOTSTRAP,
+    progress: Progress | None = None,
 ) -> Finding:
     """Let a channelised Hotelling observer look for a disc in certified fibre members.
 
@@ -74,6 +80,7 @@ def hotelling_observer(
         scans: ``"fresh"`` or ``"held"``.
         channels: Number of Laguerre-Gauss channels.
         bootstrap: Resamples.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: The disc does not fit, too few members hold, an option makes no sense, or the region is too large
@@ -81,14 +88,17 @@ def hotelling_observer(
     """
     disc = _disc(subject, diameter_mm, place)
     _check(contrast_hu, members, scans, channels, bootstrap)
+    tell(progress, "setting the channels up", 0.0)
     theory = ChannelTheory.of(subject, disc, 1.0 if contrast_hu is None else contrast_hu, channels)
     if contrast_hu is None:
         contrast_hu = CLEAR / theory.in_scan
         theory = ChannelTheory.of(subject, disc, contrast_hu, channels)
-    absent, present = _classes(subject, theory.lesion, members, scans, seed)
+    absent, present = _classes(subject, theory.lesion, members, scans, seed, part(progress, 0.0, 0.9))
     outputs = [images.reshape(len(images), -1) @ theory.bank for images in (absent, present)]
     rng = subject.seeds(seed).generator(0, "observer")
-    seen = observe(outputs[0], outputs[1], rng=rng, bootstrap=bootstrap, level=LEVEL)
+    training = part(progress, 0.9, 0.95)
+    seen = observe(outputs[0], outputs[1], rng=rng, bootstrap=bootstrap, level=LEVEL, progress=training)
+    tell(progress, "comparing it with theory", 0.95)
     figures: dict[str, Any] = {
         **asdict(seen),
         "d_prime_scan": theory.in_scan,
@@ -130,8 +140,8 @@ def _kept(seen: Hotelling, in_scan: float, scans: str) -> dict[str, Any]:
 def _table(outputs: list[Array]) -> dict[str, list[float]]:
     """Mean and standard deviation of each channel in each class."""
     table = {"channel": [float(index) for index in range(outputs[0].shape[1])]}
-    for name, part in zip(("without", "with"), outputs, strict=True):
-        table |= {name: part.mean(0).tolist(), f"{name}_std": part.std(0, ddof=1).tolist()}
+    for name, one in zip(("without", "with"), outputs, strict=True):
+        table |= {name: one.mean(0).tolist(), f"{name}_std": one.std(0, ddof=1).tolist()}
     return table
 
 
@@ -161,18 +171,21 @@ def _check(contrast_hu: float | None, members: int, scans: str, channels: int, b
         )
 
 
-def _classes(subject: Subject, lesion: Images, members: int, scans: str, seed: int) -> tuple[Images, Images]:
+def _classes(
+    subject: Subject, lesion: Images, members: int, scans: str, seed: int, progress: Progress | None
+) -> tuple[Images, Images]:
     """(m, h, w) members without the lesion and with it; the rows of the two classes differ."""
     found = []
-    for index, insert in enumerate((np.zeros_like(lesion), lesion)):
+    inserts = each(progress, _DRAWING, (np.zeros_like(lesion), lesion))
+    for index, (inner, insert) in enumerate(inserts):
         rows = range(index * members, (index + 1) * members)
         if scans == HELD:
-            found.append(fibre_members(subject, subject.scan + insert, rows, seed=seed))
+            found.append(fibre_members(subject, subject.scan + insert, rows, seed=seed, progress=inner))
             continue
         rescans = subject.renoised(rows, seed=seed)
         parts = [
-            fibre_members(subject, scan + insert, [row], seed=seed)
-            for row, scan in zip(rows, rescans, strict=True)
+            fibre_members(subject, scan + insert, [row], seed=seed, progress=one)
+            for row, (one, scan) in zip(rows, each(inner, _DRAWING, list(rescans)), strict=True)
         ]
         found.append(np.concatenate(parts))
     return found[0], found[1]

@@ -1,7 +1,8 @@
 """The analyses, one row each: the shell, the report and the plugin offer what stands here.
 
-To add an analysis: write one function ``(subject, *, seed, …) -> Finding`` in a file of this folder, and its row. Importing
-this module imports no torch.
+To add an analysis: write one function ``(subject, *, seed, …, progress) -> Finding`` in a file of this folder, and its row.
+It tells ``progress`` where it is about once a second (`ctinv.analysis.progress`), as nothing else lets a user end it. Tests
+run over all rows. Importing this module imports no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ctinv.errors import InputError
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
     from ctinv.analysis.subject import Subject
+    from ctinv.sampler.survey import Progress
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,16 @@ ANALYSES: dict[str, Analysis] = {
 }
 
 
-def analyse(name: str, subject: Subject, *, seed: int = 0, **options: Any) -> Finding:
+def analyse(
+    name: str, subject: Subject, *, seed: int = 0, progress: Progress | None = None, **options: Any
+) -> Finding:
     """Run one analysis.
 
     Args:
         name: A key of `ANALYSES`.
         subject: The region, its C, and the samples.
         seed: Seed of the null distribution.
+        progress: Called with a phrase and a finished share, NaN where it is unknown; what it raises ends the analysis.
         options: Passed to the function.
 
     Raises:
@@ -111,6 +116,6 @@ def analyse(name: str, subject: Subject, *, seed: int = 0, **options: Any) -> Fi
         )
     module, function = row.function.split(":")
     found: Finding = getattr(importlib.import_module(f"ctinv.analysis.{module}"), function)(
-        subject, seed=seed, **options
+        subject, seed=seed, progress=progress, **options
     )
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,19 @@ from numpy.typing import NDArray
 from ctinv.analysis.band_law import LOW, band_masks, pitch_mm
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.null import check_level, need_samples, null_noise
+from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.dimension import BANDS
 
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
+
 COUNT = 6
 Q = 0.05
 SETS = 200
+_AT_ONCE = 500  # images that are transformed together
 _DRAWS = 1024  # re-scans that stand for C where its root is not known
 _SETS_STREAM = "sets of re-scans"
 
@@ -25,7 +30,13 @@ Features = NDArray[np.float64]
 
 
 def representatives(
-    subject: Subject, *, seed: int = 0, count: int = COUNT, q: float = Q, sets: int = SETS
+    subject: Subject,
+    *,
+    seed: int = 0,
+    count: int = COUNT,
+    q: float = Q,
+    sets: int = SETS,
+    progress: Progress | None = None,
 ) -> Finding:
     """Choose samples whose low-frequency changes cover those of all samples.
 
@@ -45,6 +56,7 @@ def representatives(
         count: How many to show at most; fewer where fewer differ.
         q: Level of the test.
         sets: Sets of re-scans in the null.
+        progress: Called with a phrase and a finished share.
 
     Raises:
         InputError: No sample, or a count, level or number of sets that makes no sense.
@@ -59,12 +71,13 @@ def representatives(
         raise InputError(
             f"expected at least one representative and {int(np.ceil(1 / q))} sets, got {count} and {sets}."
         )
+    tell(progress, "choosing samples", 0.0)
     order = np.argsort(subject.rows, kind="stable")
     rows, changes = np.asarray(subject.rows)[order], (subject.x_tilde - subject.scan)[order]
     features = _features(subject, changes)
     centres, radii = k_centre(features, count)
     nearest = _distances(features, features[centres]).argmin(1)
-    null = _null_radii(subject, len(rows), count, sets, seed)
+    null = _null_radii(subject, len(rows), count, sets, seed, progress)
     figures: dict[str, Any] = {
         "samples": len(rows),
         "shown": _shown(features, rows, centres, nearest),
@@ -125,24 +138,31 @@ def _features(subject: Subject, images: NDArray[np.floating]) -> Features:
     return np.hstack([found.real, found.imag])
 
 
-def _null_radii(subject: Subject, size: int, count: int, sets: int, seed: int) -> Features:
+def _null_radii(
+    subject: Subject, size: int, count: int, sets: int, seed: int, progress: Progress | None
+) -> Features:
     """(sets,) radii of sets of re-scans, drawn as coordinates: only the low band counts."""
-    root = _null_root(subject, seed)
+    root = _null_root(subject, seed, part(progress, 0.0, 0.5))
     radii = np.empty(sets)
-    for index in range(sets):
+    for _, index in each(part(progress, 0.5, 1.0), "choosing among re-scans", range(sets)):
         normal = subject.seeds(seed).generator(index, _SETS_STREAM).standard_normal((size, root.shape[1]))
         radii[index] = k_centre(normal @ root.T, count)[1][-1]
     return radii
 
 
-def _null_root(subject: Subject, seed: int) -> Features:
+def _null_root(subject: Subject, seed: int, progress: Progress | None) -> Features:
     """(d, r) root of the covariance of a re-scan's coordinates, exact where the root of C is known."""
     noise = subject.corrector.noise
     if isinstance(noise, DenseNoise):
         columns = noise.small_root.T.reshape(-1, *subject.shape).cpu().numpy()
-        features = _features(subject, columns)
+        together = each(progress, "measuring the low band of noise", blocks(len(columns), _AT_ONCE))
+        features = np.concatenate(
+            [_features(subject, columns[some.start : some.stop]) for _, some in together]
+        )
     else:
-        features = _features(subject, null_noise(subject, _DRAWS, seed=seed)) / np.sqrt(_DRAWS)
+        features = _features(subject, null_noise(subject, _DRAWS, seed=seed, progress=progress))
+        features = features / np.sqrt(_DRAWS)
+    tell(progress, "finding the root of the low band", 1.0)
     values, vectors = np.linalg.eigh(features.T @ features)
     kept = values > 1e-9 * values[-1]
     return np.asarray(vectors[:, kept] * np.sqrt(values[kept]))

@@ -12,8 +12,8 @@ at re-scans f(x) + noise of C and repeats the search there, which is the null of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -23,17 +23,19 @@ from ctinv.analysis.disc import DIAMETERS_MM, disc_signals
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.ideal_observer import observer_of
 from ctinv.analysis.insertion import Inserted, largest_that_fits
-from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, rescanned, signal_of
+from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, at_rescans, signal_of
+from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
+
+if TYPE_CHECKING:
+    from ctinv.sampler.survey import Progress
 
 BLIND, NOT_CERTIFIED, WITHHELD = "blind", "blind by linear theory only", "withheld"
 WITHIN_THE_TIER, NOT_BLIND = "seen, yet within the tier", "not blind"
 VERDICTS = (BLIND, NOT_CERTIFIED, WITHHELD, WITHIN_THE_TIER, NOT_BLIND)
 MOST_D_IN = 10.0
 """d'_in up to which contrasts are tried; a lesion of that d' is missed by nobody."""
-
-Progress = Callable[[str, float], None]
 
 
 def find_blind(
@@ -62,12 +64,20 @@ def find_blind(
     """
     if rescans < 0:
         raise InputError(f"expected no negative number of re-scans, got {rescans}.")
-    _tell(progress, "searching the least visible lesion")
-    found = examine(subject, seed=seed, diameters_mm=diameters_mm, stride=stride, exact=exact)
+    once = part(progress, 0.0, 1.0 / (1 + rescans))
+    tell(once, "searching the least visible lesion", 0.0)
+    found = examine(
+        subject,
+        seed=seed,
+        diameters_mm=diameters_mm,
+        stride=stride,
+        exact=exact,
+        progress=part(once, 0.0, 0.7),
+    )
     pattern = found.worst.image(subject.shape, subject.spacing_mm)
-    _tell(progress, "inserting it at the largest contrast that fits")
+    tell(once, "inserting it at the largest contrast that fits", 0.7)
     most = MOST_D_IN / float(found.judged.seen.d_in[0])
-    inserted, bounded = largest_that_fits(subject, pattern, most_hu=most)
+    inserted, bounded = largest_that_fits(subject, pattern, most_hu=most, progress=part(once, 0.7, 1.0))
     seen = _visible(found, inserted)
     region, rule = subject.corrector.region, subject.corrector.rule
     figures: dict[str, Any] = {
@@ -92,7 +102,9 @@ def find_blind(
         "null": found.finding.figures["null"],
     }
     if rescans:
-        figures["rescans"] = _repeat(subject, diameters_mm, stride, rescans, seed, progress)
+        figures["rescans"] = _repeat(
+            subject, diameters_mm, stride, rescans, seed, part(progress, 1.0 / (1 + rescans), 1.0)
+        )
     return Finding(
         "find-blind",
         _sentence(figures, found),
@@ -101,11 +113,6 @@ def find_blind(
         _maps(subject, found, pattern, inserted),
         dict(found.finding.curves),
     )
-
-
-def _tell(progress: Progress | None, phrase: str) -> None:
-    if progress is not None:
-        progress(phrase, float("nan"))
 
 
 def _visible(found: Examined, inserted: Inserted | None) -> dict[str, float]:
@@ -138,11 +145,10 @@ def _repeat(
 ) -> dict[str, Any]:
     """The search at re-scans: smallest η of each."""
     smallest: list[float] = []
-    for other in rescanned(subject, range(count), seed=seed):
-        if progress is not None:
-            progress("repeating the search at re-scans", len(smallest) / count)
-        observer = observer_of(other.corrector)
-        worst = worst_disc(other, observer, disc_signals(other, diameters_mm, stride=stride))
+    for inner, other in at_rescans(subject, count, seed=seed, progress=progress):
+        observer = observer_of(other.corrector, progress=part(inner, 0.0, 0.6))
+        grids = disc_signals(other, diameters_mm, stride=stride)
+        worst = worst_disc(other, observer, grids, progress=part(inner, 0.6, 1.0))
         smallest.append(float(observer.look(signal_of(other, worst)).eta[0]))
     return {
         "n": count,

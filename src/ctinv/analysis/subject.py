@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ctinv.errors import InputError
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import Covariance
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.rows import RowSeeds
 from ctinv.sampler.prepare import Prepared
 from ctinv.sampler.provenance import hash_series
@@ -138,13 +139,16 @@ class Subject:
         """The family of random numbers of this region."""
         return RowSeeds(seed, self.series, str(self.box))
 
-    def noise(self, rows: Sequence[int], *, seed: int = 0) -> Images:
-        """Noise of C given the surroundings, its known mean included: (len(rows), h, w) HU."""
+    def noise(self, rows: Sequence[int], *, seed: int = 0, heard: Heard = unheard) -> Images:
+        """Noise of C given the surroundings, its known mean included: (len(rows), h, w) HU.
+
+        On a region without a dense C it takes iterations, and `heard` is called at each.
+        """
         given = self.corrector.noise
         normal = torch.from_numpy(self.seeds(seed).normal(rows, given.latent, _RENOISED)).to(
             given.mean.device
         )
-        return _image(given.draw(normal.T).T.reshape(len(rows), *self.shape))
+        return _image(given.draw(normal.T, heard=heard).T.reshape(len(rows), *self.shape))
 
     def renoised(self, rows: Sequence[int], *, seed: int = 0) -> Images:
         """Re-scans of the region: f(x) with noise of C given the surroundings, (len(rows), h, w) HU.

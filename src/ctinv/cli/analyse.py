@@ -38,6 +38,7 @@ def analyse(
 ) -> Outcome:
     """Look for what matters in a study: structure beyond noise, hidden lesions, the worst plausible change."""
     from ctinv.analysis.folder import to_json, write_findings
+    from ctinv.analysis.progress import named
     from ctinv.analysis.registry import ANALYSES
     from ctinv.analysis.registry import analyse as run
     from ctinv.analysis.subject import Subject
@@ -53,9 +54,10 @@ def analyse(
     with reporting() as progress:
         subject = Subject.of_study(store, chosen, progress=progress)
         for name in wanted or ANALYSES:
-            progress(ANALYSES[name].title.lower(), math.nan)
+            title = ANALYSES[name].title.lower()
+            progress(title, math.nan)
             try:
-                findings[name] = run(name, subject, seed=seed)
+                findings[name] = run(name, subject, seed=seed, progress=named(progress, title))
             except InputError as error:
                 if wanted:
                     raise

@@ -160,16 +160,14 @@ def _search(
 ) -> tuple[dict[str, Finding], dict[str, Any], KeyboardInterrupt | None]:
     """What is found in each region and where its C comes from, up to an interruption."""
     from ctinv.analysis import search
+    from ctinv.analysis.progress import named
     from ctinv.analysis.subject import Subject
 
     found: dict[str, Finding] = {}
     sources: dict[str, Any] = {}
     try:
         for name, box in places.items():
-
-            def told(phrase: str, share: float, *, name: str = name) -> None:
-                progress(f"{name}: {phrase}", share)
-
+            told = named(progress, name)
             prepared = sampler.prepare(volume, box, progress=told)
             finding = search.find_blind(Subject.of(prepared, volume), progress=told, **options)
             found[name], sources[name] = finding, prepared.noise_source

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.analysis.progress import named
 from ctinv.comparison.cross import LEVEL, Entry, Q, cross, scan_of
 from ctinv.comparison.ground import common_ground
 from ctinv.comparison.look import Images, Look, look
@@ -128,7 +129,7 @@ def compare(
     samplers = {name: InvarianceSampler(denoiser, **settings) for name, denoiser in denoisers.items()}
     ground = common_ground(samplers, volume, box, progress=progress)
     looks = {
-        name: look(sampler, ground.surveys[name], n=n, seed=seed, progress=_named(progress, name))
+        name: look(sampler, ground.surveys[name], n=n, seed=seed, progress=named(progress, name))
         for name, sampler in samplers.items()
     }
     if progress is not None:
@@ -166,10 +167,3 @@ def _lesions_json(look: Look) -> dict[str, Any] | None:
     return (
         None if found is None else {"sentence": found.sentence, **found.figures, "curves": dict(found.curves)}
     )
-
-
-def _named(progress: Progress | None, name: str) -> Progress | None:
-    """Progress that says whose turn it is."""
-    if progress is None:
-        return None
-    return lambda phrase, share: progress(f"{name}: {phrase}", share)

@@ -104,7 +104,7 @@ def look(
         noise_rms=corrector.noise_rms,
         figures=_figures(prepared, x_tilde, certificates, seconds),
         dimension=[{"name": name, **row} for (name, _), row in zip(tolerances, rows, strict=True)],
-        lesions=_lesions(Subject.of(prepared, found.volume), seed),
+        lesions=_lesions(Subject.of(prepared, found.volume), seed, progress),
         free=factor.tolerance * factor.half_gain.T,
         x_tilde=x_tilde,
         certificates=certificates,
@@ -129,9 +129,9 @@ def _samples(
     return np.concatenate(images)[:n], tuple(certificates[:n])
 
 
-def _lesions(subject: Subject, seed: int) -> Finding | None:
+def _lesions(subject: Subject, seed: int, progress: Progress | None) -> Finding | None:
     try:
-        return lesion_blindness(subject, seed=seed)
+        return lesion_blindness(subject, seed=seed, progress=progress)
     except InputError:  # the region is smaller than the smallest disc
         return None
 

@@ -29,6 +29,7 @@ from ctinv.fibre.tiers import CHORD, NOT_REACHED, RELINEARISED, SWAP
 
 if TYPE_CHECKING:
     from ctinv.fibre.correct import Corrector
+    from ctinv.fibre.probing import Progress
 
 NEAR = (
     2.0  # of ε: there the pulled steps have arrived at the law's own point, and J taken again gives no more
@@ -55,6 +56,7 @@ class Approach:
         corrector: The region, K and the tiers.
         candidates: (B, 1, h, w) HU, x_c.
         targets: (m, B) ε·η.
+        progress: Called with a phrase and the share of samples that are at an end.
         x_tilde: (B, 1, h, w) HU, the nearest iterate that was fed back; the scan before the swap.
         output_error: (B, 1, H', W') HU, f(x̃) - f(x).
         tap_error: (B, C, H', W') Φ(x̃) - z0.
@@ -68,6 +70,7 @@ class Approach:
     corrector: Corrector
     candidates: Tensor
     targets: Tensor
+    progress: Progress | None = None
     x_tilde: Tensor = field(init=False)
     output_error: Tensor = field(init=False)
     tap_error: Tensor = field(init=False)
@@ -76,7 +79,9 @@ class Approach:
 
     def __post_init__(self) -> None:
         region, count = self.corrector.region, len(self.candidates)
-        raw, _ = region.errors(self.candidates)
+        self.passed = torch.zeros(count, dtype=torch.bool)
+        self._way = torch.full((count,), PULLED)
+        raw, _ = region.errors(self.candidates, heard=self._tell)
         self.raw_rmse = rms(region, raw)
         # The scan itself is the start: it has no error, and it is no sample, so its rank is infinite.
         self.x_tilde = region.scan.expand_as(self.candidates).clone()
@@ -85,21 +90,27 @@ class Approach:
         self.rank = raw.new_full((count,), torch.inf)
         self.steps = torch.zeros(count, dtype=torch.int64)
         self.passes = torch.ones(count, dtype=torch.int64)
-        self.passed = torch.zeros(count, dtype=torch.bool)
-        self._way = torch.full((count,), PULLED)
         self._tries = torch.zeros(count, dtype=torch.int64)
         self._again = torch.zeros(count, dtype=torch.bool)
 
     def run(self) -> None:
         """Step until every sample has arrived or has no kind of step left."""
         step = 0
-        while bool((on_the_way := ~self.passed & (self._way != END)).any()):
-            ways = torch.where(on_the_way, self._way, END)
+        while bool(self._on_the_way.any()):
+            ways = torch.where(self._on_the_way, self._way, END)
             for way, move in self._moves().items():
                 late = torch.nonzero(ways == way)[:, 0]
                 if len(late):
                     self._offer(way, move, late.to(self.x_tilde.device), step)
             step += 1
+
+    @property
+    def _on_the_way(self) -> Tensor:
+        return ~self.passed & (self._way != END)
+
+    def _tell(self) -> None:
+        if self.progress is not None:
+            self.progress("moving images onto the fibre", 1.0 - float(self._on_the_way.float().mean()))
 
     def reached(self, index: int) -> str:
         """How a sample arrived, one of `ctinv.fibre.tiers.WAYS`."""
@@ -127,21 +138,24 @@ class Approach:
         factor = self.corrector.factor
         ahead = columns(self.candidates[late] - self.x_tilde[late])
         residual = self.targets[:, late] - columns(self.tap_error[late]) - factor.jacobian.apply(ahead)
-        return self.candidates[late] + self._images(factor.gain(residual)), 0
+        return self.candidates[late] + self._images(factor.gain(residual, heard=self._tell)), 0
 
     def _pulled_again(self, late: Tensor) -> tuple[Tensor, int]:
         residual = columns(self.tap_error[late]) - self.targets[:, late]
         return self._relinearised(late).pulled(self.candidates[late], residual)
 
     def _straight(self, late: Tensor) -> tuple[Tensor, int]:
-        return self.x_tilde[late] - self._images(self.corrector.factor.gain(self._excess(late))), 0
+        step = self.corrector.factor.gain(self._excess(late), heard=self._tell)
+        return self.x_tilde[late] - self._images(step), 0
 
     def _straight_again(self, late: Tensor) -> tuple[Tensor, int]:
         return self._relinearised(late).straight(self._excess(late))
 
     def _relinearised(self, late: Tensor) -> Relinearised:
         corrector = self.corrector
-        return Relinearised(corrector.region, corrector.factor, corrector.noise, self.x_tilde[late])
+        return Relinearised(
+            corrector.region, corrector.factor, corrector.noise, self.x_tilde[late], self._tell
+        )
 
     def _excess(self, late: Tensor) -> Tensor:
         """(m, B) the part of e that is to go: at first what is above ε, all of it where that was not enough."""
@@ -160,7 +174,7 @@ class Approach:
         trying = late
         for _ in range(TRIALS):
             proposal = self.corrector.rounded(proposal)
-            output, inner = self.corrector.region.errors(proposal)
+            output, inner = self.corrector.region.errors(proposal, heard=self._tell)
             self.passes[trying.cpu()] += 1
             rank = rms(self.corrector.region, inner)
             better = rank < self.rank[trying]

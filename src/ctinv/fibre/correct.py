@@ -28,6 +28,7 @@ from ctinv.errors import ModelError
 from ctinv.fibre.approach import Approach, columns
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
+from ctinv.fibre.probing import Progress
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import TARGET, RowSeeds
 from ctinv.fibre.tiers import NONE, Certificate, TierRule, chi2_in_band
@@ -61,7 +62,12 @@ class Corrector:
     perturb: bool = True
 
     def correct(
-        self, candidates: Tensor, rows: Sequence[int], seeds: RowSeeds
+        self,
+        candidates: Tensor,
+        rows: Sequence[int],
+        seeds: RowSeeds,
+        *,
+        progress: Progress | None = None,
     ) -> tuple[Tensor, Tensor, list[Certificate]]:
         """Correct a block of candidates.
 
@@ -69,6 +75,7 @@ class Corrector:
             candidates: (B, 1, h, w) HU. Blocks of one fixed size make a row's arithmetic the same in any company.
             rows: The rows' numbers.
             seeds: Source of η.
+            progress: Called at each pass with a phrase and the share of samples that are at an end.
 
         Returns:
             x̃ (B, 1, h, w) HU, f(x̃) - f(x) on the output box (B, 1, H', W') HU, and one certificate per sample,
@@ -81,7 +88,7 @@ class Corrector:
             raise ModelError(
                 "the generator proposed values that are not finite; its weights or this scan do not fit it."
             )
-        approach = Approach(self, candidates, self.targets(rows, seeds))
+        approach = Approach(self, candidates, self.targets(rows, seeds), progress)
         approach.run()
         return approach.x_tilde, approach.output_error, self._certificates(approach, rows)
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from torch import Tensor
 
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.rows import RESCAN, RowSeeds
 from ctinv.volume import Box
 
@@ -116,8 +117,8 @@ class SurroundedNoise(Protocol):
         """Standard normal numbers that one draw takes."""
         ...
 
-    def draw(self, normal: Tensor) -> Tensor:
-        """Noise from (latent, B) standard normal numbers: (n, B) HU."""
+    def draw(self, normal: Tensor, *, heard: Heard = unheard) -> Tensor:
+        """Noise from (latent, B) standard normal numbers: (n, B) HU; `heard` is called at each iteration, if any."""
         ...
 
     def chi2(self, noise: Tensor) -> Tensor:
@@ -194,7 +195,7 @@ class DenseNoise:
         """Standard normal numbers that one draw takes: n."""
         return len(self.root)
 
-    def draw(self, normal: Tensor) -> Tensor:
+    def draw(self, normal: Tensor, *, heard: Heard = unheard) -> Tensor:
         """mean + L·ξ for (n, B) standard normal ξ: (n, B) HU."""
         return self.small_root @ normal + self.mean[:, None]
 

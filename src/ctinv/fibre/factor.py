@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ctinv.fibre.covariance import DenseNoise
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.jacobian import Jacobian, SparseJacobian
 
 PRODUCT_BYTES = 2**30  # of J L at once
@@ -27,7 +28,10 @@ _EXACT_TRACE = 1024
 
 
 class Gain(Protocol):
-    """K of a region and what follows from it; one form per region size."""
+    """K of a region and what follows from it; one form per region size.
+
+    Where a product takes iterations, `heard` is called at each.
+    """
 
     @property
     def jacobian(self) -> Jacobian:
@@ -54,7 +58,7 @@ class Gain(Protocol):
         """(n,) HU: per-pixel std of the law for a linear Φ."""
         ...
 
-    def gain(self, residuals: Tensor) -> Tensor:
+    def gain(self, residuals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
         ...
 
@@ -62,7 +66,7 @@ class Gain(Protocol):
         """(C⁻¹ + JᵀJ/ε²)⁻¹ b, or a rough form of it, for (n, B) columns."""
         ...
 
-    def detectability(self, signals: Tensor) -> Tensor:
+    def detectability(self, signals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """(B,) η = d'_ε²/d'_in² of (n, B) signals, between 0 (Φ is blind to it) and 1 (method §7, I3)."""
         ...
 
@@ -94,17 +98,22 @@ class Factor:
         return self
 
     @classmethod
-    def build(cls, jacobian: SparseJacobian, noise: DenseNoise, tolerance: float) -> Factor:
+    def build(
+        cls, jacobian: SparseJacobian, noise: DenseNoise, tolerance: float, *, heard: Heard = unheard
+    ) -> Factor:
         """Factorise.
 
         Args:
             jacobian: J, (m, n).
             noise: C given the surroundings.
             tolerance: ε > 0, RMS per output in the tap's unit.
+            heard: Called between products and factorisations, each of which is one piece.
         """
         matrix = normal_matrix(jacobian, noise)
+        heard()
         matrix.diagonal().add_(tolerance**2)
         cholesky = torch.linalg.cholesky(matrix)
+        heard()
         free = _free_dimensions(cholesky, tolerance)
         half_gain = torch.linalg.solve_triangular(
             cholesky.float(), noise.small_root.T.contiguous(), upper=False
@@ -121,7 +130,7 @@ class Factor:
         """(n,) float32 HU: per-pixel std of the law for a linear Φ."""
         return self.tolerance * torch.linalg.vector_norm(self.half_gain, dim=0)
 
-    def gain(self, residuals: Tensor) -> Tensor:
+    def gain(self, residuals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
         return self.posterior(self.jacobian.adjoint(residuals)) / self.tolerance**2
 
@@ -129,7 +138,7 @@ class Factor:
         """(C⁻¹ + JᵀJ/ε²)⁻¹ b = ε² TᵀT b for (n, B) columns."""
         return self.half_gain.T @ (self.half_gain @ right) * self.tolerance**2
 
-    def detectability(self, signals: Tensor) -> Tensor:
+    def detectability(self, signals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """η = d'_ε²/d'_in² of signals s, the share of their detectability that survives Φ at ε (method §7, I3).
 
         d'_in² = sᵀC⁻¹s and d'_ε² = (Js)ᵀ(JCJᵀ + ε²I)⁻¹(Js), which is d'_in² - ε²·‖chol(M)⁻¹L⁻¹s‖².

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ctinv.fibre.covariance import Covariance
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.jacobian import Jacobian
 from ctinv.fibre.krylov import conjugate_gradients
 from ctinv.volume import Box
@@ -91,12 +92,13 @@ class TorusNoise:
         """Q_RR e for (n, B) columns."""
         return self._cut(self._filter(self._pad(noise), -1.0))
 
-    def solve(self, right: Tensor) -> Tensor:
+    def solve(self, right: Tensor, *, heard: Heard = unheard) -> Tensor:
         """Q_RR⁻¹ b for (n, B) columns."""
         return conjugate_gradients(
             self.precision,
             right,
             lambda r: self._cut(self._filter_plain(self._pad(r), self._typical**2 * self.spectrum)),
+            heard=heard,
         )
 
     def perturbation(self, normal: Tensor) -> Tensor:
@@ -104,9 +106,9 @@ class TorusNoise:
         images = normal.T.reshape(-1, *self.sigma.shape)
         return self._cut(self._filter_plain(images, self.spectrum.rsqrt()) / self.sigma)
 
-    def draw(self, normal: Tensor) -> Tensor:
+    def draw(self, normal: Tensor, *, heard: Heard = unheard) -> Tensor:
         """Noise from (latent, B) standard normal numbers: (n, B) HU."""
-        return self.solve(self.perturbation(normal)) + self.mean[:, None]
+        return self.solve(self.perturbation(normal), heard=heard) + self.mean[:, None]
 
     def chi2(self, noise: Tensor) -> Tensor:
         """(B,) (e - mean)ᵀ Q_RR (e - mean) for (n, B) noise e in HU."""
@@ -197,9 +199,9 @@ class IterativeGain:
         """Pixels of the region, n."""
         return self.noise.pixels
 
-    def gain(self, residuals: Tensor) -> Tensor:
+    def gain(self, residuals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """K r for (m, B) columns: (n, B) HU."""
-        return self._solve(self.jacobian.adjoint(residuals) / self.tolerance**2)
+        return self._solve(self.jacobian.adjoint(residuals) / self.tolerance**2, heard)
 
     def within(self, most: int) -> IterativeGain:
         """The same with fewer images through f at once, where memory is short."""
@@ -209,19 +211,20 @@ class IterativeGain:
         """Roughly (C⁻¹ + JᵀJ/ε²)⁻¹ b for (n, B) columns, as a preconditioner: stationary filters only."""
         return self._rough(right)
 
-    def detectability(self, signals: Tensor) -> Tensor:
+    def detectability(self, signals: Tensor, *, heard: Heard = unheard) -> Tensor:
         """η of (n, B) signals: 1 - sᵀQΣQs / sᵀQs with Σ = (Q + JᵀJ/ε²)⁻¹."""
         weighted = self.noise.precision(signals)
-        lost = (weighted * self._solve(weighted)).sum(0)
+        lost = (weighted * self._solve(weighted, heard)).sum(0)
         return (1.0 - lost / (signals * weighted).sum(0)).clamp(0.0, 1.0)
 
-    def _solve(self, right: Tensor) -> Tensor:
+    def _solve(self, right: Tensor, heard: Heard = unheard) -> Tensor:
         return conjugate_gradients(
             lambda v: (
                 self.noise.precision(v) + self.jacobian.adjoint(self.jacobian.apply(v)) / self.tolerance**2
             ),
             right,
             self._rough,
+            heard=heard,
         )
 
     def _rough(self, right: Tensor) -> Tensor:

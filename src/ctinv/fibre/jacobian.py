@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.region import MOST, Region
 
 _OUTPUTS_AT_ONCE = 80
@@ -72,10 +73,12 @@ class LocalJacobian:
     Attributes:
         region: The region.
         at: Where J is taken: (1, 1, h, w) HU for one point, or (B, 1, h, w) for a point of its own for each column.
+        heard: Called before each pass.
     """
 
     region: Region
     at: Tensor
+    heard: Heard = unheard
 
     @property
     def reach(self) -> Reach:
@@ -135,6 +138,7 @@ class LocalJacobian:
         points = self.at.expand(columns.shape[1], -1, -1, -1)
         step = self.columns_per_pass
         for start in range(0, len(points), step):
+            self.heard()
             yield points[start : start + step], columns[:, start : start + step]
 
 

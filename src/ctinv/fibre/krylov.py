@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ctinv.errors import ResourceError
+from ctinv.fibre.heard import Heard, unheard
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -19,6 +20,7 @@ def conjugate_gradients(
     *,
     residual_share: float = 1e-5,
     iterations: int = 2000,
+    heard: Heard = unheard,
 ) -> Tensor:
     """Solve A x = b for (n, B) columns and a symmetric positive definite A.
 
@@ -28,12 +30,13 @@ def conjugate_gradients(
         precondition: A rough inverse of A, symmetric and positive definite too.
         residual_share: Residual, as a share of b, at which a column counts as solved.
         iterations: Most iterations.
+        heard: Called at each iteration.
 
     Raises:
         ResourceError: It did not converge.
     """
     solution, taken = truncated_gradients(
-        apply, right, precondition, residual_share=residual_share, iterations=iterations
+        apply, right, precondition, residual_share=residual_share, iterations=iterations, heard=heard
     )
     if taken < iterations:
         return solution
@@ -43,7 +46,13 @@ def conjugate_gradients(
 
 
 def truncated_gradients(
-    apply: Operator, right: Tensor, precondition: Operator, *, residual_share: float, iterations: int
+    apply: Operator,
+    right: Tensor,
+    precondition: Operator,
+    *,
+    residual_share: float,
+    iterations: int,
+    heard: Heard = unheard,
 ) -> tuple[Tensor, int]:
     """The same, ended after a given cost: every iterate lowers xᵀA x/2 - bᵀx, so an early one still is a descent.
 
@@ -57,6 +66,7 @@ def truncated_gradients(
     energy = (residual * scaled).sum(0)
     limit = residual_share * torch.linalg.vector_norm(right, dim=0).clamp_min(1e-30)
     for taken in range(iterations):
+        heard()
         if bool((torch.linalg.vector_norm(residual, dim=0) <= limit).all()):
             return solution, taken
         image = apply(direction)

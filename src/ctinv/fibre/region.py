@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ctinv.denoiser import OUTPUT
 from ctinv.errors import InputError, ModelError
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.representation import Representation
 from ctinv.volume import Box
 
@@ -215,11 +216,12 @@ class Region:
         )
         return activation[..., rows, columns]
 
-    def errors(self, patches: Tensor) -> tuple[Tensor, Tensor]:
+    def errors(self, patches: Tensor, *, heard: Heard = unheard) -> tuple[Tensor, Tensor]:
         """Feed patches back: f(x̃) - f(x) and Φ(x̃) - Φ(x) on the output box.
 
         Args:
             patches: (B, 1, h, w) HU.
+            heard: Called before each pass.
 
         Returns:
             (B, 1, H', W') in HU and (B, C, H', W') in the tap's unit; the same tensor twice at the output.
@@ -227,6 +229,7 @@ class Region:
         out, inner = [], []
         with torch.inference_mode():
             for part in patches.split(self.images_per_pass):
+                heard()
                 images = self.embed(_filled(part, self.images_per_pass))
                 error = (self.look(images, OUTPUT) - self.reference_output)[: len(part)]
                 out.append(error)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
+from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.jacobian import LocalJacobian
 from ctinv.fibre.krylov import truncated_gradients
 from ctinv.fibre.region import Region
@@ -40,12 +41,14 @@ class Relinearised:
         factor: K at the scan, for ε and as preconditioner.
         noise: C given the surroundings.
         at: (B, 1, h, w) HU, where the samples are and J_k is taken.
+        heard: Called before each pass.
     """
 
     region: Region
     factor: Gain
     noise: SurroundedNoise
     at: Tensor
+    heard: Heard = unheard
 
     def pulled(self, candidates: Tensor, residuals: Tensor) -> tuple[Tensor, int]:
         """A step towards the law's own point.
@@ -67,7 +70,7 @@ class Relinearised:
         return self._step(torch.zeros_like(self.at).reshape(len(self.at), -1).T, residuals, damping)
 
     def _step(self, pull: Tensor, residuals: Tensor, variance: Tensor) -> tuple[Tensor, int]:
-        jacobian = LocalJacobian(self.region, self.at)
+        jacobian = LocalJacobian(self.region, self.at, self.heard)
         step, taken = truncated_gradients(
             lambda v: self.noise.precision(v) + jacobian.adjoint(jacobian.apply(v)) / variance,
             pull - jacobian.adjoint(residuals) / variance,

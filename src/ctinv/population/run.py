@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ctinv.analysis.blindness import lesion_blindness
+from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.denoiser import Denoiser
 from ctinv.errors import CtinvError, InputError
@@ -97,27 +97,38 @@ def _patient(
         told.unreadable.append(Unreadable(scan.name, str(error)))
         return
     told.patients[scan.name] = scan.patient
-    told.absent.extend(f"{scan.name}: {kind}, part {part + 1} of {request.slices}" for part, kind in absent)
-    for (part, kind), box in places.items():
+    told.absent.extend(f"{scan.name}: {kind}, part {nth + 1} of {request.slices}" for nth, kind in absent)
+    for (nth, kind), box in places.items():
         for name, sampler in samplers.items():
             case = Case.of(scan.volume, kind, box, sampler.denoiser, request)
             where = f"{scan.name}, {kind}, {name}"
             if case not in results:
-                if progress is not None:
-                    progress(f"measuring {where}", math.nan)
+                tell(progress, f"measuring {where}")
                 try:
-                    results.add(case, measure(sampler, scan.volume, box, n=request.n, seed=request.seed))
+                    told_of = part(progress, 0.0, 1.0, f"measuring {where}")
+                    figures = measure(
+                        sampler, scan.volume, box, n=request.n, seed=request.seed, progress=told_of
+                    )
+                    results.add(case, figures)
                 except CtinvError as error:
                     told.failed.append(f"{where}: {error}")
                     continue
-            row = {"scan": scan.name, "patient": scan.patient, "network": name, "part": part + 1}
+            row = {"scan": scan.name, "patient": scan.patient, "network": name, "part": nth + 1}
             told.regions.append({**row, **results.cases[case.key]})
 
 
-def measure(sampler: InvarianceSampler, volume: Volume, box: Box, *, n: int, seed: int) -> dict[str, Any]:
+def measure(
+    sampler: InvarianceSampler,
+    volume: Volume,
+    box: Box,
+    *,
+    n: int,
+    seed: int,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """The figures of one region under one network."""
-    samples = sampler.sample(volume, box, n=n, seed=seed)
-    prepared = sampler.prepare(volume, box)
+    samples = sampler.sample(volume, box, n=n, seed=seed, progress=part(progress, 0.0, 0.5))
+    prepared = sampler.prepare(volume, box, progress=part(progress, 0.5, 0.7))
     summary, scalars = samples.summary(), prepared.setting.scalars
     figures = {
         "pixels": box.shape[0] * box.shape[1],
@@ -137,17 +148,17 @@ def measure(sampler: InvarianceSampler, volume: Volume, box: Box, *, n: int, see
     subject = Subject.of(prepared, volume, samples=samples)
     return {
         **figures,
-        **_lesions(subject, seed),
+        **_lesions(subject, seed, part(progress, 0.7, 1.0)),
         "unit": volume.unit,
         "spacing_mm": volume.spacing,
         "noise": prepared.noise_source,
     }
 
 
-def _lesions(subject: Subject, seed: int) -> dict[str, Any]:
+def _lesions(subject: Subject, seed: int, progress: Progress | None) -> dict[str, Any]:
     """η at the worst place and size and at the median, and the discs to which f is blind; None where no disc fits."""
     try:
-        found = lesion_blindness(subject, seed=seed).figures
+        found = lesion_blindness(subject, seed=seed, progress=progress).figures
     except InputError:
         return {"eta_min": None, "eta_median": None, "blind": None, "withheld": None, "worst_disc_mm": None}
     rows = found["by_diameter"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ctinv.analysis.progress import named, part, tell
 from ctinv.analysis.registry import ANALYSES, analyse
 from ctinv.errors import CtinvError, InputError
 from ctinv.jsonable import plain
@@ -49,17 +50,20 @@ def findings(
     """
     found: dict[str, Any] = {}
     for index, name in enumerate(names):
-        if progress is not None:
-            progress(f"analysing: {ANALYSES[name].title.lower()}", index / len(names))
-        found[name] = _one(subject, name, absent, seed)
+        title, begin = ANALYSES[name].title.lower(), index / len(names)
+        tell(progress, f"analysing: {title}", begin)
+        inner = named(part(progress, begin, (index + 1) / len(names)), title)
+        found[name] = _one(subject, name, absent, seed, inner)
     return found
 
 
-def _one(subject: Subject | None, name: str, absent: str, seed: int) -> dict[str, Any]:
+def _one(
+    subject: Subject | None, name: str, absent: str, seed: int, progress: Progress | None
+) -> dict[str, Any]:
     if subject is None:
         return {"absent": absent}
     try:
-        return as_json(analyse(name, subject, seed=seed))
+        return as_json(analyse(name, subject, seed=seed, progress=progress))
     except (CtinvError, np.linalg.LinAlgError) as error:
         return {"absent": str(error)}
 
