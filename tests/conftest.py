@@ -1,4 +1,5 @@
-"""Viewer tests are left out, with one clear line, where no window can be opened: Qt would abort there."""
+"""For all tests: folders of their own, the slow ones first, and no viewer tests where no window can be opened: Qt would
+abort there, so they are left out with one clear line."""
 
 from __future__ import annotations
 
@@ -48,6 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.stash[LEFT_OUT] = f"{len(gui)} viewer tests left out: {reason}"
         config.hook.pytest_deselected(items=gui)
         items[:] = [item for item in items if item not in gui]
+    slow = {item.path for item in items if item.get_closest_marker("slow")} - {item.path for item in gui}
+    items.sort(key=lambda item: item.path not in slow)  # else one processor waits for them at the end
 
 
 LEFT_OUT = pytest.StashKey[str]()
