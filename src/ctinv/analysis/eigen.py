@@ -30,9 +30,11 @@ from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.ideal_observer import DenseObserver, observer_of
 from ctinv.analysis.insertion import Inserted, largest_that_fits
 from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, at_rescans
+from ctinv.analysis.null import dense_noise
 from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
+from ctinv.fibre.covariance import DenseNoise
 
 if TYPE_CHECKING:
     from ctinv.sampler.survey import Progress
@@ -115,7 +117,7 @@ def eigen_invariances(
         "cutoff_cycles_per_mm": [CUTOFF / step for step in subject.spacing_mm] if kind == LOW_PASS else None,
         "length": reach,
         "directions": rows,
-        "noise_rms_hu": _noise(observer, anatomy, pixels, part(once, 0.8, 1.0)),
+        "noise_rms_hu": _noise(dense_noise(subject), anatomy, part(once, 0.8, 1.0)),
         "null": {
             "distribution": "none: J is taken at the scan and C is known; the law's own spread is the scale",
             "threshold": f"length √χ² with {count} degrees of freedom at {100 * LEVEL:g} %; a change counts as hidden where "
@@ -211,12 +213,11 @@ def _dense(subject: Subject, progress: Progress | None) -> DenseObserver:
     return observer
 
 
-def _noise(observer: DenseObserver, anatomy: Anatomy, pixels: int, progress: Progress | None) -> float:
+def _noise(noise: DenseNoise, anatomy: Anatomy, progress: Progress | None) -> float:
     """RMS in HU of the anatomy-like part of noise of C given the surroundings: what nothing but f could hide in."""
-    tell(progress, _NOISE, 0.0)
-    root = torch.linalg.inv(observer.whitener.T)  # L
-    low = torch.empty_like(root)
-    for _, some in each(part(progress, 0.5, 1.0), _NOISE, blocks(pixels, _COLUMNS)):
+    root = noise.small_root.cpu()
+    pixels, low = len(root), torch.empty_like(root)
+    for _, some in each(progress, _NOISE, blocks(pixels, _COLUMNS)):
         low[:, some.start : some.stop] = anatomy.apply(root[:, some.start : some.stop])
     power = (root * low).sum()
     return float((power / pixels).sqrt())
