@@ -58,7 +58,8 @@ def by_dcm2niix(path: Path, uid: str | None = None) -> Found:
     """The one volume that dcm2niix makes of a folder.
 
     Raises:
-        Declined: It makes none or several, or one that it calls resampled.
+        Declined: It makes none or several, one that it calls resampled, or one of some of the images: which of those that it
+            takes for duplicates it keeps, the order of the folder decides.
     """
     import dcm2niix
     import nibabel as nib
@@ -69,6 +70,8 @@ def by_dcm2niix(path: Path, uid: str | None = None) -> Found:
         images = sorted(Path(out).glob("*.nii"))
         if ran.returncode or len(images) != 1:
             raise Declined(f"exit code {ran.returncode}, {len(images)} images")
+        if b"DUPLICATES REMOVED" in ran.stdout:
+            raise Declined("some images were dropped")
         image = nib.load(images[0])
         if image.ndim != 3 and not (image.ndim == 2):
             raise Declined("more than three dimensions")

@@ -87,7 +87,14 @@ DCM2NIIX: dict[str, tuple[str, ...]] = {
     "cannot choose": (
         "two series one chosen by number",
         "two series one chosen by a file",
+    ),
+    "keeps of what it takes for duplicates those that the folder lists first": (
         "one of two phases chosen by number",
+        "the same series in two folders",
+        "one file twice",
+        "links that form loops",
+        "a localizer in the series" + BESIDE,
+        "a secondary capture that calls itself CT" + BESIDE,
     ),
     ALL_IMAGES: (
         *(
