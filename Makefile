@@ -91,7 +91,7 @@ lock:
 
 test-core: $(INSTALLED)
 	$(BIN)/python -m coverage erase
-	OMP_NUM_THREADS=1 $(IN_MEMORY) $(PYTEST) $(NO_QT) $(PARALLEL) $(addprefix --ignore=,$(PLUGIN_TESTS)) tests
+	OMP_NUM_THREADS=1 $(IN_MEMORY) $(PYTEST) $(NO_QT) $(PARALLEL) -o tmp_path_retention_policy=failed $(addprefix --ignore=,$(PLUGIN_TESTS)) tests
 
 test-plugin: $(INSTALLED)
 	@if .ci/x_libraries; then \

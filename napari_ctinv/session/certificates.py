@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from psygnal import SignalGroupDescriptor
 
+from ctinv.errors import StoreError
 from ctinv.fibre.tiers import NONE, NOT_FED_BACK, TIERS
 from ctinv.sampler.words import TARGET_DOMAIN, verdict, ways
 from napari_ctinv.viewing.stamp import warns
@@ -60,7 +61,10 @@ class CertificatesModel:
         self.unit = study.provenance.unit
         running = self.session.invariances.activity.running
         if not running and study.has_maps:
-            self.line = summary_line(study.summary())
+            try:
+                self.line = summary_line(study.summary())
+            except StoreError as error:  # it was moved or damaged since it is shown
+                self.line = str(error)
         else:
             self.line = progress_line(certificates, tier=study.provenance.tier)
 

@@ -50,7 +50,7 @@ class GrowingStudy:
         if item.together is not None and item.together < TOGETHER:
             self._model.notice = SHORT.format(item.together)
         if self._model.study is not None:
-            self._model.study.refresh()
+            self._refresh(self._model.study)
             self._show(self._model.study)
         elif self._opening is None:
             # In a thread of its own: a study proves its files when it is opened.
@@ -61,7 +61,7 @@ class GrowingStudy:
         self._take()
         study = self._model.study
         if study is not None:
-            study.refresh()
+            self._refresh(study)
         if study is None or not study.certificates:
             self._model.complete = True
             return
@@ -97,8 +97,15 @@ class GrowingStudy:
         study = self._result(opening) if opening is not None else None
         if study is not None and self._model.study is None:
             self._model.study = study
-            study.refresh()
+            self._refresh(study)
             self._show(study)
+
+    def _refresh(self, study: Store) -> None:
+        """Take in what was committed; why that cannot be is told, and what is on the screen stays."""
+        try:
+            study.refresh()
+        except StoreError as error:
+            self._model.notice = str(error)
 
     def _show(self, study: Store) -> None:
         model = self._model

@@ -21,9 +21,11 @@ from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import finding_layer, sample_stack, study_layers
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.certificates import COLUMNS, cells, numbers
+from napari_ctinv.session.growing import GrowingStudy
 from napari_ctinv.session.probe import Probed
 from napari_ctinv.viewing.film import Reel
 from napari_ctinv.viewing.stamp import STAMP, words
+from napari_ctinv.work.sample import Grown
 
 
 @pytest.fixture
@@ -56,6 +58,27 @@ def test_the_study_that_is_seen_is_the_one_that_was_selected_or_came_last(
     assert session.shown.samples is second
     session.viewer.layers.clear()
     assert (session.shown.study, session.shown.finished, session.shown.place) == (None, 0, -1)
+
+
+def test_a_study_that_was_moved_away_is_told_and_stays_on_the_screen(
+    session: Session, tmp_path: Path, volume: Volume
+) -> None:
+    store = make_store(tmp_path / "a.zarr", volume, rows=3)
+    with Store.create(store.path, store.provenance, store.setting, n=3) as writer:
+        writer.finish()
+    store.refresh()
+    first, line = show(session, store), session.certificates.line
+    second = show(session, make_store(tmp_path / "b.zarr", volume, rows=4))
+    store.path.rename(tmp_path / "elsewhere.zarr")
+    session.viewer.layers.remove(second)
+    assert (session.shown.samples, session.shown.finished) == (first, 3)
+    assert "spread" in line
+    assert "a.zarr is damaged" in session.certificates.line
+
+    model = session.invariances
+    model.study, model.growing = store, GrowingStudy(model, None, None)
+    model.growing.grow(Grown(store.path, rows=3))
+    assert "there is no study a.zarr" in model.notice
 
 
 def test_slider_and_place_follow_each_other(session: Session, store: Store) -> None:
