@@ -12,7 +12,7 @@ from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
 from napari_ctinv.dropping import Dropping
-from napari_ctinv.sections._section import Section
+from napari_ctinv.sections._section import Section, scroll_to
 from napari_ctinv.session import session_of
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class CtInvariances(QWidget):
         if section is not None:
             found = self.section(section, tab)
             found.unfold()
-            QTimer.singleShot(0, lambda: page.ensureWidgetVisible(found, 0, 0))
+            scroll_to(found)
 
     def event(self, event: QEvent | None) -> bool:
         """A dock that is taken out of its window leaves no run behind; one that is put in watches its window."""

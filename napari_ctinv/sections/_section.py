@@ -112,23 +112,28 @@ class Section(QWidget):
     def reveal(self, part: QWidget) -> None:
         """Scroll until something is seen that has come into being here, unless the user has left the section."""
         if not self._head.visibleRegion().isEmpty():
-            soon = QTimer(part)  # once the layout has made room for it
-            soon.setSingleShot(True)
-            soon.timeout.connect(lambda: _scroll_to(part))
-            soon.timeout.connect(soon.deleteLater)
-            soon.start(0)
+            scroll_to(part)
 
     def _fold(self, on: bool) -> None:
         self._head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
         self._body.setVisible(on)
 
 
-def _scroll_to(part: QWidget) -> None:
-    above = part.parentWidget()
-    while above is not None and not isinstance(above, QScrollArea):
-        above = above.parentWidget()
-    if above is not None:
-        above.ensureWidgetVisible(part, 0, 0)
+def scroll_to(part: QWidget) -> None:
+    """Scroll the tab until a part of it is seen, once the layout has made room for it."""
+
+    def scroll() -> None:
+        above = part.parentWidget()
+        while above is not None and not isinstance(above, QScrollArea):
+            above = above.parentWidget()
+        if above is not None:
+            above.ensureWidgetVisible(part, 0, 0)
+
+    soon = QTimer(part)  # goes with the part, should that be gone first
+    soon.setSingleShot(True)
+    soon.timeout.connect(scroll)
+    soon.timeout.connect(soon.deleteLater)
+    soon.start(0)
 
 
 def _prepare(form: Container) -> None:

@@ -31,6 +31,9 @@ FORMAT = 2
 OLDER = 1
 UNPROVEN = "it was made before studies kept a manifest, so its shared images and metadata cannot be proven"
 
+TRIES = 3
+"""How often a reader looks anew while a writer changes files and the manifest."""
+
 LEFTOVERS = ("*.partial", f".*{PART}")
 """Names of the temporary files that a killed writer leaves; they hold nothing."""
 

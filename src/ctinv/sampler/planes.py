@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
 
-_TRIES = 3
-"""How often a file is looked at while a writer changes it and the manifest."""
-
-
 class StudyFiles(LocalStore):
     """A zarr store that replaces files durably and never makes the study's own folders again.
 
@@ -179,7 +175,7 @@ class Planes:
             StoreError: The manifest was changed by somebody else, or the study is gone.
         """
         meta = self.meta
-        for _ in range(_TRIES):
+        for _ in range(manifest.TRIES):
             before, meta = meta, manifest.read_root(self.folder)
             if meta == before or meta["key"] != self.meta["key"]:
                 return False

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ctinv.sampler.stack import ImageStack
     from ctinv.sampler.verify import Fault
 
-_TRIES = 3
-
 
 class StoreReader:
     """The reading side of a `Store`; reads like `Samples`.
@@ -115,7 +113,7 @@ class StoreReader:
         Raises:
             StoreError: The study is damaged.
         """
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(manifest.TRIES)):
             before = manifest.hash_of(self.path / manifest.ROOT)
             try:
                 return self._load()

@@ -26,7 +26,6 @@ from ctinv.sampler.lock import FILE_NAME
 from ctinv.sampler.manifest import JOURNAL, ROOT
 from ctinv.sampler.planes import Planes
 
-_TRIES = 3
 _NEVER_EMPTY = ("x", "context", "fx", "fx_output")
 Kind = Literal["metadata", "plane", "map", "journal", "samples", "foreign"]
 
@@ -66,7 +65,7 @@ def find_faults(folder: Path) -> list[Fault]:
     """
     if not (folder / ROOT).exists() and not (folder / JOURNAL).exists():
         manifest.read_root(folder)
-    for left in reversed(range(_TRIES)):
+    for left in reversed(range(manifest.TRIES)):
         before = manifest.hash_of(folder / ROOT)
         with well_formed(folder.name):
             faults = list(_faults(folder))
