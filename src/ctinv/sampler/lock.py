@@ -12,14 +12,20 @@ import json
 import os
 import socket
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from ctinv.errors import StoreError
 from ctinv.sampler.disk import vanished
 
 FILE_NAME = "writer.lock"
+
+_NAME = {"pid", "host", "since"}
+_PATIENCE_S, _PAUSE_S = 2.0, 0.005
 
 
 class WriterLock:
@@ -33,8 +39,7 @@ class WriterLock:
         self._file = folder / FILE_NAME
         self._descriptor: int | None = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            taken = _lock(self._descriptor)
-            holder = _holder(self._descriptor)
+            taken, holder = _take(self._descriptor)
             if not taken or holder.get("host", socket.gethostname()) != socket.gethostname():
                 raise StoreError(_refusal(folder, holder, taken))
             self._write({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
@@ -85,6 +90,30 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _take(descriptor: int) -> tuple[bool, dict[str, Any]]:
+    """Ask for the lock: whether it was given, and whose name the file holds.
+
+    Between taking the lock and writing the name, and between clearing the name and letting go, a writer holds it in no
+    name or in that of a killed one. Both last an instant, so whoever meets it asks again.
+    """
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        taken = _lock(descriptor)
+        holder = _holder(descriptor)
+        if taken or _is_named(holder) or time.monotonic() > until:
+            return taken, holder
+        time.sleep(_PAUSE_S)
+
+
+def _is_named(holder: dict[str, Any]) -> bool:
+    """Whether the file names a writer that may hold the lock now; of another machine's that cannot be known."""
+    if not holder.keys() >= _NAME:
+        return False
+    if holder["host"] != socket.gethostname():
+        return True
+    return type(holder["pid"]) is int and psutil.pid_exists(holder["pid"])
+
+
 def _holder(descriptor: int) -> dict[str, Any]:
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
@@ -95,8 +124,10 @@ def _holder(descriptor: int) -> dict[str, Any]:
 
 
 def _refusal(folder: Path, holder: dict[str, Any], taken: bool) -> str:
-    who = f"process {holder.get('pid', 'unknown')} on {holder.get('host', 'unknown')}"
-    text = f"{folder.name} is being written by {who} since {holder.get('since', 'unknown')}"
+    who = "a process that gave no name"
+    if holder.keys() >= _NAME:
+        who = f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+    text = f"{folder.name} is being written by {who}"
     if not taken:
         return f"{text}; wait for it or end it, reading is possible meanwhile."
     return f"{text}; if that process is gone, delete {FILE_NAME} inside the study."
