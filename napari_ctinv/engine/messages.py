@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
-
-Report = Callable[[str, float], None]
-"""Called by work with a short phrase and the finished share, 0 to 1 or NaN; raises `Stopped` when the user asked to stop."""
 
 State = Literal["done", "cancelled", "failed", "abandoned"]
 

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 
 from ctinv.child.frames import FramesError, read_frames, write_frames
 from ctinv.child.serve import private_pipes
+from ctinv.progress import Progress
 from napari_ctinv.engine.codec import Kept, decode, encode
-from napari_ctinv.engine.messages import LIMIT, Report, Stopped
+from napari_ctinv.engine.messages import LIMIT, Stopped
 from napari_ctinv.telling import in_plain_words
 
 REPORT_EVERY_S = 0.2
@@ -80,7 +81,7 @@ class _Server:
         except Exception as error:
             return "failed", in_plain_words(error, KEPT), None
 
-    def _reporter(self, number: int) -> Report:
+    def _reporter(self, number: int) -> Progress:
         last = -1.0
 
         def report(text: str, fraction: float) -> None:
@@ -104,11 +105,13 @@ class _Server:
             write_frames(self._answers, {"event": event, "number": number, "value": tree, **more}, blobs)
 
 
-def _function(task: str) -> Callable[[Any, Report], Generator[Any, None, Any]]:
+def _function(task: str) -> Callable[[Any, Progress], Generator[Any, None, Any]]:
     module, _, name = task.partition(":")
     if not module.startswith(_WORK):
         raise ValueError(f"{task} is no work of this plugin")
-    found: Callable[[Any, Report], Generator[Any, None, Any]] = getattr(importlib.import_module(module), name)
+    found: Callable[[Any, Progress], Generator[Any, None, Any]] = getattr(
+        importlib.import_module(module), name
+    )
     return found
 
 

@@ -7,16 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from ctinv.analysis.finding import Finding
-from ctinv.errors import InputError
-from napari_ctinv.engine.messages import Report
-
-if TYPE_CHECKING:
-    from ctinv.analysis.subject import Subject
+from ctinv.errors import CtinvError
+from ctinv.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -57,35 +52,26 @@ class Analysed:
     seconds: float
 
 
-def analyse(request: AnalyseRequest, report: Report) -> Iterator[Analysed]:
+def analyse(request: AnalyseRequest, report: Progress) -> Iterator[Analysed]:
     """Yields each finding as soon as it stands; an analysis that does not fit the study says why and stops no other.
 
     Raises:
         CtinvError: The study is damaged, or its denoiser is not at hand.
     """
     report("loading the network of the study", math.nan)
-    from ctinv.analysis.progress import named, part
-    from ctinv.analysis.registry import ANALYSES
+    from ctinv.analysis.registry import analyse_each
+    from ctinv.jsonable import plain
     from napari_ctinv.work.studies import subject
 
     about = subject(
         request.study, own=request.own, loading=request.loading, device=request.device, report=report
     )
-    for index, name in enumerate(request.names):
-        title, share = ANALYSES[name].title.lower(), index / len(request.names)
-        report(f"analysing: {title}", share)
+    begun = time.monotonic()
+    for name, result in analyse_each(request.names, about, seed=request.seed, progress=report):
+        seconds = time.monotonic() - begun
+        if isinstance(result, CtinvError):
+            yield Analysed(name, None, str(result), seconds)
+        else:
+            finding = replace(result, figures=plain(result.figures), curves=plain(result.curves))
+            yield Analysed(name, finding, "", seconds)
         begun = time.monotonic()
-        progress = named(part(report, share, (index + 1) / len(request.names)), title)
-        finding, refused = _one(name, about, request.seed, progress)
-        yield Analysed(name, finding, refused, time.monotonic() - begun)
-
-
-def _one(name: str, about: Subject, seed: int, progress: Report | None) -> tuple[Finding | None, str]:
-    from ctinv.analysis.registry import analyse as run
-    from ctinv.jsonable import plain
-
-    try:
-        found = run(name, about, seed=seed, progress=progress)
-    except (InputError, np.linalg.LinAlgError) as error:
-        return None, str(error)
-    return replace(found, figures=plain(found.figures), curves=plain(found.curves)), ""

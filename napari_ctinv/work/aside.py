@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 
 _WAITING = 8
 _LOOK_EVERY_S = 0.1
@@ -22,7 +22,7 @@ Post = Callable[[Any], None]
 
 
 def aside(
-    call: Callable[[Post, Report], Result], report: Report, *, stop: Callable[[], BaseException]
+    call: Callable[[Post, Progress], Result], report: Progress, *, stop: Callable[[], BaseException]
 ) -> Generator[Any, None, Result]:
     """Yields what a function posts; returns what it returns.
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctinv.progress import Progress
+
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
     from ctinv.sampler import InvarianceSampler
-    from napari_ctinv.engine.messages import Report
 
 _REFUSED = (
     "{} would run code and is not trusted, so it was not loaded; choose it in the Denoise tab, which shows what it would "
@@ -20,7 +21,7 @@ _denoisers: dict[tuple[Any, ...], Denoiser] = {}
 _samplers: dict[tuple[Any, ...], InvarianceSampler] = {}
 
 
-def warm(_request: None, _report: Report) -> Iterator[None]:
+def warm(_request: None, _report: Progress) -> Iterator[None]:
     """Import what sampling needs, before it is needed."""
     import ctinv.sampler.run
 

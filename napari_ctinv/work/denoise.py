@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.progress import Progress
 from ctinv.volume import Volume
-from napari_ctinv.engine.messages import Report
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DenoisedSlice:
     denoiser: str
 
 
-def denoise(request: DenoiseRequest, report: Report) -> Iterator[DenoisedSlice]:
+def denoise(request: DenoiseRequest, report: Progress) -> Iterator[DenoisedSlice]:
     """Yields f of each slice.
 
     Raises:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ctinv.progress import Progress
 from ctinv.sampler.cost import KEPT, Cost
-from napari_ctinv.engine.messages import Report
 from napari_ctinv.work.sample import SampleRequest, default_study, rows_in, sampler_for
 
 
-def estimate(request: SampleRequest, report: Report) -> Iterator[Cost]:
+def estimate(request: SampleRequest, report: Progress) -> Iterator[Cost]:
     """Yields the cost; a factor that lies on disk is then read, and the cost of what is left follows.
 
     Looking at the region and reading a factor are not broken off, as whoever asks for samples needs them next.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctinv.export import Exported, Wanted
+from ctinv.progress import Progress
 from ctinv.volume import Volume
-from napari_ctinv.engine.messages import Report
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ExportRequest:
     scan: Volume | None = None
 
 
-def export(request: ExportRequest, report: Report) -> Iterator[Exported]:
+def export(request: ExportRequest, report: Progress) -> Iterator[Exported]:
     """Yields what was written, once it is whole.
 
     Raises:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class NetworkFacts:
     origin: dict[str, Any]
 
 
-def inspect(request: InspectRequest, report: Report) -> Iterator[NetworkFacts | TrustQuestion]:
+def inspect(request: InspectRequest, report: Progress) -> Iterator[NetworkFacts | TrustQuestion]:
     """Yields the facts of a network, or the question whether it may run code; then nothing of it was run.
 
     Raises:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 from ctinv.quality.roi import Mask
 from ctinv.quality.squares import Squares, filling
 from ctinv.volume import Volume
-from napari_ctinv.engine.messages import Report
 
 if TYPE_CHECKING:
     from ctinv.quality.noise import NoisePower
@@ -74,7 +74,7 @@ class NoiseFound:
     squares: Squares
 
 
-def noise(request: NoiseRequest, report: Report) -> Generator[NoiseFound, None, None]:
+def noise(request: NoiseRequest, report: Progress) -> Generator[NoiseFound, None, None]:
     """Yields the noise of all images once.
 
     Raises:

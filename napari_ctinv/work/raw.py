@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.progress import Progress
 from ctinv.volume import Volume
-from napari_ctinv.engine.messages import Report
 
 if TYPE_CHECKING:
     from ctinv.sampler.raw import Candidates
@@ -62,7 +62,7 @@ class RawSample:
     agrees: bool
 
 
-def raw(request: RawRequest, report: Report) -> Iterator[RawSample]:
+def raw(request: RawRequest, report: Progress) -> Iterator[RawSample]:
     """Yields the candidate of each row.
 
     Raises:
@@ -75,7 +75,7 @@ def raw(request: RawRequest, report: Report) -> Iterator[RawSample]:
         yield RawSample(found.k, found.x, found.error, found.rmse_hu, found.agrees)
 
 
-def _candidates(request: RawRequest, report: Report) -> Candidates:
+def _candidates(request: RawRequest, report: Progress) -> Candidates:
     """Those of the last request if they are of the same study; one region is kept."""
     from ctinv.sampler import Store
     from ctinv.sampler.network import find_denoiser

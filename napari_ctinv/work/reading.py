@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctinv.errors import ChoiceError
+from ctinv.progress import Progress
 from ctinv.volume import Volume
-from napari_ctinv.engine.messages import Report
 from napari_ctinv.placement import canonical
 from napari_ctinv.sniffing import is_image
 
@@ -30,7 +30,7 @@ class ReadRequest:
     uid: str | None = None
 
 
-def read_scan(request: ReadRequest, report: Report) -> Iterator[Volume | Preview]:
+def read_scan(request: ReadRequest, report: Progress) -> Iterator[Volume | Preview]:
     """Read the scan, or look at each series where a folder holds several and none was named.
 
     Yields:
@@ -49,7 +49,7 @@ def read_scan(request: ReadRequest, report: Report) -> Iterator[Volume | Preview
     yield from previews(request.path, progress=report)
 
 
-def _volume(request: ReadRequest, report: Report) -> Volume | None:
+def _volume(request: ReadRequest, report: Progress) -> Volume | None:
     """The scan; None where a series must be chosen first."""
     if is_image(request.path):
         from ctinv.io import read

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 
 PAGE = "report.html"
 
@@ -51,7 +51,7 @@ class Written:
     sentence: str
 
 
-def report(request: ReportRequest, report: Report) -> Generator[Written, None, None]:
+def report(request: ReportRequest, report: Progress) -> Generator[Written, None, None]:
     """Yields the finished report once.
 
     Raises:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctinv.progress import Progress
 from ctinv.volume import Box, Volume
-from napari_ctinv.engine.messages import Report
 
 if TYPE_CHECKING:
     from ctinv.sampler import InvarianceSampler
@@ -66,7 +66,7 @@ class Grown:
     together: int | None = None
 
 
-def sample(request: SampleRequest, report: Report) -> Iterator[Grown]:
+def sample(request: SampleRequest, report: Progress) -> Iterator[Grown]:
     """Yields the study whenever more samples are finished in it, and once at its end.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctinv.errors import ModelError
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.analysis.subject import Subject
@@ -27,7 +27,7 @@ def source_of(weights_sha256: Mapping[str, str], own: str | None) -> str | None:
 
 
 def subject(
-    study: Path, *, own: str | None, loading: Mapping[str, Any], device: str, report: Report
+    study: Path, *, own: str | None, loading: Mapping[str, Any], device: str, report: Progress
 ) -> Subject:
     """A stored study as analyses see it.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 from napari_ctinv.work.aside import Post, aside
 
 NEWS_EVERY_S = 0.2
@@ -122,7 +122,7 @@ class _Ledger:
         self.post(news)
 
 
-def train(request: TrainRequest, report: Report) -> Generator[LossNews | ValidationNews, None, Trained]:
+def train(request: TrainRequest, report: Progress) -> Generator[LossNews | ValidationNews, None, Trained]:
     """Yields losses, at most five times a second, and validations.
 
     A stop writes the checkpoint of the finished step; the same request goes on from there.
@@ -137,7 +137,7 @@ def train(request: TrainRequest, report: Report) -> Generator[LossNews | Validat
     return found
 
 
-def _denoiser(request: TrainRequest, post: Post, tell: Report) -> Trained:
+def _denoiser(request: TrainRequest, post: Post, tell: Progress) -> Trained:
     from ctinv.training import TrainingEvent, train_denoiser
 
     ledger = _Ledger(post)
@@ -160,7 +160,7 @@ def _denoiser(request: TrainRequest, post: Post, tell: Report) -> Trained:
     return _trained(report, report["best"])
 
 
-def _generator(request: TrainRequest, post: Post, tell: Report) -> Trained:
+def _generator(request: TrainRequest, post: Post, tell: Progress) -> Trained:
     from ctinv.training.generator import GeneratorEvent, train_generator
 
     ledger = _Ledger(post)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 from napari_ctinv.work.train import settings_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class DataFound:
         return sum(pair.role == role for pair in self.pairs)
 
 
-def check(request: CheckRequest, report: Report) -> Generator[None, None, DataFound]:
+def check(request: CheckRequest, report: Progress) -> Generator[None, None, DataFound]:
     """Returns what a training would use.
 
     Raises:

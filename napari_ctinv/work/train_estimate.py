@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctinv.progress import Progress
 from ctinv.training.needs import Estimate
-from napari_ctinv.engine.messages import Report
 from napari_ctinv.work.train import settings_of
 
 
@@ -36,7 +36,7 @@ class EstimateRequest:
     seconds: float = 2.0
 
 
-def estimate(request: EstimateRequest, report: Report) -> Generator[None, None, Estimate]:
+def estimate(request: EstimateRequest, report: Progress) -> Generator[None, None, Estimate]:
     """Returns the estimate.
 
     Raises:

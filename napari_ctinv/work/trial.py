@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctinv.errors import InputError
-from napari_ctinv.engine.messages import Report
+from ctinv.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TrialRequest:
     farewell: Path | None = None
 
 
-def trial(request: TrialRequest, report: Report) -> Generator[int, None, int]:
+def trial(request: TrialRequest, report: Progress) -> Generator[int, None, int]:
     """Yields the steps; returns their number."""
     if request.fail == "ZeroDivisionError":
         raise ZeroDivisionError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ctinv.models.card import Convention
 from ctinv.models.convention import flat_levels
 from ctinv.models.reach import receptive_radii
 from ctinv.models.shipped import METADATA, read_config, shipped
+from ctinv.progress import Progress
 from ctinv.resources import bundles_folder
 
 SIDE = 512  # pixels of the image that shapes are told for
@@ -28,10 +29,8 @@ FLOPS_SIDE = 1024
 WHOLE, OTHER_GRID = "whole image", "other grid"
 _TEXTS = ("description", "authors", "copyright", "data_source", "intended_use")
 
-Report = Callable[[str, float], object]
 
-
-def network_facts(denoiser: Denoiser, progress: Report) -> dict[str, Any]:
+def network_facts(denoiser: Denoiser, progress: Progress) -> dict[str, Any]:
     """All that can be said of a network without a scan.
 
     Shapes and operations are counted on torch's meta device, where nothing is computed. One multiplication and addition
@@ -81,7 +80,7 @@ def origin(source: str | Path) -> dict[str, Any]:
     return found
 
 
-def _taps(denoiser: Denoiser, progress: Report) -> dict[str, dict[str, Any]]:
+def _taps(denoiser: Denoiser, progress: Progress) -> dict[str, dict[str, Any]]:
     """Shape (C, H', W') at 512 x 512 and receptive radius in pixels of each tap."""
     progress("measuring what each layer sees", math.nan)
     radii = receptive_radii(denoiser.network, denoiser.tap_paths, slices=denoiser.slices) | {"input": 0}

@@ -13,11 +13,12 @@ import torch
 from analysis_subjects import linear_subject, with_samples
 
 from ctinv.analysis.finding import Finding
-from ctinv.analysis.progress import blocks, each, named, part, tell
-from ctinv.analysis.registry import ANALYSES, analyse
+from ctinv.analysis.registry import ANALYSES, analyse, analyse_each
 from ctinv.analysis.subject import Subject
+from ctinv.errors import InputError
 from ctinv.fibre.iterative import IterativeGain, TorusNoise
 from ctinv.jsonable import dumps, plain
+from ctinv.progress import blocks, each, named, part, tell
 
 LIGHT: dict[str, dict[str, Any]] = {"observer": {"members": 10, "bootstrap": 1000}}
 MORE: dict[str, tuple[dict[str, Any], ...]] = {
@@ -111,6 +112,52 @@ def test_it_finds_the_same_with_nobody_listening(heard: Heard) -> None:
     assert list(silent.maps) == list(found.maps)
     for name, one in silent.maps.items():
         np.testing.assert_array_equal(one.values, found.maps[name].values)
+
+
+def test_one_after_the_other_what_cannot_be_made_stops_no_other(subjects: dict[str, Subject]) -> None:
+    bare = with_samples(subjects["large"], np.zeros((0, 12, 12)))
+    names = ("representatives", "eigen-invariances", "lesion-blindness")
+    told: list[tuple[str, float]] = []
+    results = dict(
+        analyse_each(names, bare, seed=2, progress=lambda phrase, share: told.append((phrase, share)))
+    )
+    assert list(results) == list(names)
+    assert "needs at least 6 certified samples" in str(results["representatives"])
+    assert isinstance(results["eigen-invariances"], InputError)  # it needs a dense factor
+    assert isinstance(results["lesion-blindness"], Finding)
+    titles = [ANALYSES[name].title.lower() for name in names]
+    assert [(phrase, share) for phrase, share in told if phrase.startswith("analysing: ")] == [
+        (f"analysing: {title}", index / 3) for index, title in enumerate(titles)
+    ]
+    assert all(phrase.startswith(("analysing: ", *titles)) for phrase, _ in told)
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert shares[-1] <= 1.0
+
+
+def test_a_matrix_that_will_not_be_factorised_is_told_as_a_refusal(
+    subjects: dict[str, Subject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr("ctinv.analysis.eigen.eigen_invariances", fail)
+    ((name, result),) = analyse_each(["eigen-invariances"], subjects["dense"])
+    assert name == "eigen-invariances"
+    assert str(result) == "eigen-invariances cannot be computed in this region: SVD did not converge."
+
+
+def test_one_after_the_other_ends_where_a_listener_raises(subjects: dict[str, Subject]) -> None:
+    def stop(phrase: str, share: float) -> None:
+        if phrase == "analysing: search for the largest hidden lesion":
+            raise Ended(phrase)
+
+    results = analyse_each(["lesion-blindness", "find-blind"], subjects["large"], progress=stop)
+    assert next(results)[0] == "lesion-blindness"
+    with pytest.raises(Ended):
+        next(results)
+    with pytest.raises(InputError, match="there is no analysis 'nothing'"):
+        next(analyse_each(["find-blind", "nothing"], subjects["large"]))
 
 
 def test_parts_fill_the_whole_and_keep_the_last_known_share() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,13 +22,10 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 from torch import Tensor
 
-from ctinv.analysis.progress import each, part, tell
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.dimension import BANDS
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each, part, tell
 
 LOW = "low"
 """The band of `ctinv.fibre.dimension.BANDS` in which anatomy lies."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,11 @@ from numpy.typing import NDArray
 from ctinv.analysis.band_law import LOW, BandLaw, frequencies, pitch_mm
 from ctinv.analysis.finding import Finding
 from ctinv.analysis.null import check_level, dense_noise, need_samples, null_noise, unexplained
-from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.dimension import BANDS
+from ctinv.progress import Progress, blocks, each, part, tell
 from ctinv.statistics.multiple import benjamini_hochberg
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
 
 Q = 0.05
 DRAWS = 1000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,12 @@ from ctinv.analysis.lesion_study import (
     refine,
     signal_of,
 )
-from ctinv.analysis.progress import each, part
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.discs import Disc, DiscGrid
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.holes import Hole
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each, part
 
 STRIDE = 2
 _SEARCHING = "searching the least visible disc"

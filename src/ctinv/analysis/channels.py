@@ -11,7 +11,6 @@ References:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,8 @@ from scipy.optimize import brentq
 from scipy.special import eval_laguerre
 from scipy.stats import f, ncf, norm, rankdata
 
-from ctinv.analysis.progress import each
 from ctinv.errors import InputError
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each
 
 Array = NDArray[np.float64]
 

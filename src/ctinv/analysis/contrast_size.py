@@ -11,20 +11,17 @@ a lower bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from ctinv.analysis.ideal_observer import Observer, Visibility
 from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN
-from ctinv.analysis.progress import each
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.discs import DiscGrid
 from ctinv.fibre.factor import Factor
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each
 
 CURVE_POINTS = 12
 _PLACES = 8  # along each side

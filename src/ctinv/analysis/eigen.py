@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,13 +31,10 @@ from ctinv.analysis.ideal_observer import DenseObserver, observer_of
 from ctinv.analysis.insertion import Inserted, largest_that_fits
 from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, at_rescans
 from ctinv.analysis.null import dense_noise
-from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, blocks, each, part, tell
 
 LOW_PASS, LESION = "low-pass", "lesion"
 KINDS = (LOW_PASS, LESION)

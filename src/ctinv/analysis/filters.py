@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,13 +17,10 @@ from torch import Tensor
 
 from ctinv.analysis.disc import disc_signals
 from ctinv.analysis.null import dense_noise
-from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.discs import Disc, DiscGrid
 from ctinv.fibre.jacobian import csr
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, blocks, each, part, tell
 
 _AT_ONCE = 128  # images whose scores are held together
 _DISCS_AT_ONCE = 1000

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -25,14 +25,11 @@ from numpy.typing import NDArray
 from scipy.linalg import blas, lapack
 from torch import Tensor
 
-from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.factor import Factor, Gain
 from ctinv.fibre.jacobian import csr
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, blocks, each, part, tell
 
 _AT_ONCE = 64
 _COLUMNS = 256  # of a triangular product at once

@@ -12,20 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ctinv.analysis.progress import each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.measure import measure
 from ctinv.fibre.tiers import chi2_in_band
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each, tell
 
 HALF = 0.5
 _HOPELESS = 0.25  # of a disc left by linear theory; curvature does not make a half of it

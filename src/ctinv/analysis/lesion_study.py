@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +23,6 @@ from torch import Tensor
 
 from ctinv.analysis.ideal_observer import Observer, Visibility
 from ctinv.analysis.noise_range import Range, band_changes, mended, observer_under
-from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.discs import Disc
@@ -33,9 +32,7 @@ from ctinv.fibre.iterative import IterativeGain
 from ctinv.fibre.jacobian import Jacobian, LocalJacobian, SparseJacobian
 from ctinv.fibre.probing import probe
 from ctinv.fibre.region import Region
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each, part, tell
 
 D_SEEN, D_HIDDEN = 3.0, 1.0
 """d' from which an ideal observer sees a lesion, and up to which one counts as hidden."""

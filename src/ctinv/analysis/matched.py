@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +14,10 @@ from ctinv.analysis.disc import DIAMETERS_MM
 from ctinv.analysis.filters import FilterBank
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.null import check_level, need_samples, null_noise, unexplained
-from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
+from ctinv.progress import Progress, each, part, tell
 from ctinv.statistics.multiple import benjamini_hochberg
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
 
 Q = 0.05
 DRAWS = 1000

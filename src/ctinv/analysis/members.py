@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,9 +13,7 @@ from ctinv.analysis.subject import Subject
 from ctinv.fibre.correct import Corrector
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import CANDIDATE
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress
 
 Images = NDArray[np.float32]
 

@@ -15,22 +15,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.analysis.ideal_observer import DenseObserver, Observer, Visibility
-from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import Covariance, DenseNoise
 from ctinv.fibre.dimension import BANDS
 from ctinv.fibre.factor import Factor
 from ctinv.fibre.holes import Hole, filled, radial_frequency
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, part, tell
 
 SHARE = 0.2
 _FACTORISING = "factorising the region under another C"

@@ -6,18 +6,14 @@ The rows of a null are negative: no sample has such a row, so a null never share
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.analysis.progress import blocks, each, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, blocks, each, tell
 
 _DRAWING = "drawing re-scans"
 _AT_ONCE = 125  # re-scans drawn together

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,10 @@ from ctinv.analysis.channel_theory import ChannelTheory
 from ctinv.analysis.channels import Hotelling, observe
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.members import fibre_members
-from ctinv.analysis.progress import each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.discs import Disc
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, each, part, tell
 
 DIAMETER_MM = 5.0
 MEMBERS = 100

@@ -1,22 +1,25 @@
 """The analyses, one row each: the shell, the report and the plugin offer what stands here.
 
 To add an analysis: write one function ``(subject, *, seed, …, progress) -> Finding`` in a file of this folder, and its row.
-It tells ``progress`` where it is about once a second (`ctinv.analysis.progress`), as nothing else lets a user end it. Tests
+It tells ``progress`` where it is about once a second (`ctinv.progress`), as nothing else lets a user end it. Tests
 run over all rows. Importing this module imports no torch.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ctinv.errors import InputError
+import numpy as np
+
+from ctinv.errors import CtinvError, InputError
+from ctinv.progress import Progress, named, part, tell
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
     from ctinv.analysis.subject import Subject
-    from ctinv.sampler.survey import Progress
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,7 @@ def analyse(
     Raises:
         InputError: There is no such analysis, or there are too few certified samples.
     """
-    if name not in ANALYSES:
-        raise InputError(f"there is no analysis {name!r}; choose one of {', '.join(ANALYSES)}.")
-    row = ANALYSES[name]
+    row = _row(name)
     if len(subject.x_tilde) < row.samples:
         raise InputError(
             f"{row.title.lower()} needs at least {row.samples} certified samples, this study has "
@@ -119,3 +120,41 @@ def analyse(
         subject, seed=seed, progress=progress, **options
     )
     return found
+
+
+def analyse_each(
+    names: Sequence[str], subject: Subject, *, seed: int = 0, progress: Progress | None = None
+) -> Iterator[tuple[str, Finding | CtinvError]]:
+    """Run analyses one after the other; one that cannot be made stops no other.
+
+    Args:
+        names: Keys of `ANALYSES`.
+        subject: The region, its C, and the samples.
+        seed: Seed of the null distributions.
+        progress: Called with a phrase and the finished share of them all; what it raises ends the rest.
+
+    Yields:
+        The name, and its finding or why there is none.
+
+    Raises:
+        InputError: There is no such analysis.
+    """
+    titles = [_row(name).title.lower() for name in names]
+    for index, (name, title) in enumerate(zip(names, titles, strict=True)):
+        begin, end = index / len(names), (index + 1) / len(names)
+        tell(progress, f"analysing: {title}", begin)
+        told = named(part(progress, begin, end), title)
+        result: Finding | CtinvError
+        try:
+            result = analyse(name, subject, seed=seed, progress=told)
+        except CtinvError as error:
+            result = error
+        except np.linalg.LinAlgError as error:
+            result = InputError(f"{title} cannot be computed in this region: {error}.")
+        yield name, result
+
+
+def _row(name: str) -> Analysis:
+    if name not in ANALYSES:
+        raise InputError(f"there is no analysis {name!r}; choose one of {', '.join(ANALYSES)}.")
+    return ANALYSES[name]

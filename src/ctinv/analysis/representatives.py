@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,11 @@ from numpy.typing import NDArray
 from ctinv.analysis.band_law import LOW, band_masks, pitch_mm
 from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.null import check_level, need_samples, null_noise
-from ctinv.analysis.progress import blocks, each, part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
 from ctinv.fibre.covariance import DenseNoise
 from ctinv.fibre.dimension import BANDS
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, blocks, each, part, tell
 
 COUNT = 6
 Q = 0.05

@@ -13,7 +13,7 @@ at re-scans f(x) + noise of C and repeats the search there, which is the null of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +24,9 @@ from ctinv.analysis.finding import Finding, Map
 from ctinv.analysis.ideal_observer import observer_of
 from ctinv.analysis.insertion import Inserted, largest_that_fits
 from ctinv.analysis.lesion_study import D_HIDDEN, D_SEEN, at_rescans, signal_of
-from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.errors import InputError
-
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+from ctinv.progress import Progress, part, tell
 
 BLIND, NOT_CERTIFIED, WITHHELD = "blind", "blind by linear theory only", "withheld"
 WITHIN_THE_TIER, NOT_BLIND = "seen, yet within the tier", "not blind"

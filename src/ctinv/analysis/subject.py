@@ -15,6 +15,7 @@ from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.heard import Heard, unheard
 from ctinv.fibre.rows import RowSeeds
+from ctinv.progress import Progress
 from ctinv.sampler.prepare import Prepared
 from ctinv.sampler.provenance import hash_series
 from ctinv.sampler.reopen import known_noise, reopen
@@ -23,7 +24,6 @@ from ctinv.volume import Box, Volume
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
     from ctinv.sampler import Samples, Store
-    from ctinv.sampler.survey import Progress
 
 Images = NDArray[np.float32]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,7 @@ from ctinv.cli.app import command
 from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Study, StudyDenoiser, Trust
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
-from ctinv.errors import InputError
+from ctinv.errors import CtinvError, InputError
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
@@ -38,9 +37,7 @@ def analyse(
 ) -> Outcome:
     """Look for what matters in a study: structure beyond noise, hidden lesions, the worst plausible change."""
     from ctinv.analysis.folder import to_json, write_findings
-    from ctinv.analysis.progress import named
-    from ctinv.analysis.registry import ANALYSES
-    from ctinv.analysis.registry import analyse as run
+    from ctinv.analysis.registry import ANALYSES, analyse_each
     from ctinv.analysis.subject import Subject
     from ctinv.sampler import Store
     from ctinv.sampler.network import find_denoiser
@@ -53,15 +50,13 @@ def analyse(
     left_out: dict[str, str] = {}
     with reporting() as progress:
         subject = Subject.of_study(store, chosen, progress=progress)
-        for name in wanted or ANALYSES:
-            title = ANALYSES[name].title.lower()
-            progress(title, math.nan)
-            try:
-                findings[name] = run(name, subject, seed=seed, progress=named(progress, title))
-            except InputError as error:
-                if wanted:
-                    raise
-                left_out[name] = str(error)
+        for name, result in analyse_each(wanted or tuple(ANALYSES), subject, seed=seed, progress=progress):
+            if not isinstance(result, CtinvError):
+                findings[name] = result
+            elif wanted:
+                raise result
+            else:
+                left_out[name] = str(result)
     facts = {
         "study": study.name,
         "key": store.provenance.key(),

@@ -30,8 +30,9 @@ from ctinv.cli.options import (
     Window,
 )
 from ctinv.cli.outcome import Outcome, Stopped
-from ctinv.cli.progress import Report, reporting
+from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
@@ -156,12 +157,12 @@ def _search(
     volume: Volume,
     places: Mapping[str, Box],
     options: Mapping[str, Any],
-    progress: Report,
+    progress: Progress,
 ) -> tuple[dict[str, Finding], dict[str, Any], KeyboardInterrupt | None]:
     """What is found in each region and where its C comes from, up to an interruption."""
     from ctinv.analysis import search
-    from ctinv.analysis.progress import named
     from ctinv.analysis.subject import Subject
+    from ctinv.progress import named
 
     found: dict[str, Finding] = {}
     sources: dict[str, Any] = {}

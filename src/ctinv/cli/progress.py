@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Report = Callable[[str, float], None]
+from ctinv.progress import Progress
 
 
 @contextmanager
-def reporting() -> Iterator[Report]:
+def reporting() -> Iterator[Progress]:
     """Yield ``progress(text, fraction)``; the fraction runs from 0 to 1, NaN where it is not known."""
     if sys.stderr.isatty():
         with _bar() as report:
@@ -22,12 +22,12 @@ def reporting() -> Iterator[Report]:
 
 
 @contextmanager
-def _bar() -> Iterator[Report]:
+def _bar() -> Iterator[Progress]:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    columns = (rich.TextColumn("{task.description}"), rich.BarColumn(), rich.TimeElapsedColumn())
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("starting", total=None)
 
         def report(text: str, fraction: float) -> None:
@@ -39,7 +39,7 @@ def _bar() -> Iterator[Report]:
         yield report
 
 
-def _phases() -> Report:
+def _phases() -> Progress:
     last = ""
 
     def report(text: str, fraction: float) -> None:

@@ -11,9 +11,9 @@ import typer
 from ctinv.cli.app import command
 from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, StudyDenoiser, Trust
 from ctinv.cli.outcome import Outcome
-from ctinv.cli.progress import Report as Progress
 from ctinv.cli.progress import reporting
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.report.build import Report

@@ -26,8 +26,9 @@ from ctinv.cli.options import (
     Unit,
 )
 from ctinv.cli.outcome import Outcome
-from ctinv.cli.progress import Report, reporting
+from ctinv.cli.progress import reporting
 from ctinv.names import bare
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -225,7 +226,7 @@ def denoise(
     return Outcome(data, lambda console: console.print(f"{out.name}: {volume.shape[0]} slices {description}"))
 
 
-def denoise_volume(network: Denoiser, volume: Volume, *, progress: Report | None = None) -> Volume:
+def denoise_volume(network: Denoiser, volume: Volume, *, progress: Progress | None = None) -> Volume:
     """f of every slice; the result is at the volume's place and counts as another image."""
     import numpy as np
 

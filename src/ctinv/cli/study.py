@@ -30,9 +30,10 @@ from ctinv.cli.options import (
     Window,
 )
 from ctinv.cli.outcome import Outcome, Stopped
-from ctinv.cli.progress import Report, reporting
+from ctinv.cli.progress import reporting
 from ctinv.errors import InputError, StoreError
 from ctinv.names import bare
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
@@ -112,7 +113,7 @@ def _sampler(denoiser: Denoiser, **settings: Any) -> InvarianceSampler:
 
 
 def fill(
-    out: Path, sampler: InvarianceSampler, volume: Volume, box: Box, *, n: int, seed: int, progress: Report
+    out: Path, sampler: InvarianceSampler, volume: Volume, box: Box, *, n: int, seed: int, progress: Progress
 ) -> Store:
     """Sample into a study and open it; an interruption says how many samples are kept.
 

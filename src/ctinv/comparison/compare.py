@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ctinv.analysis.progress import named
 from ctinv.comparison.cross import LEVEL, Entry, Q, cross, scan_of
 from ctinv.comparison.ground import common_ground
 from ctinv.comparison.look import Images, Look, look
 from ctinv.comparison.words import sentences
 from ctinv.denoiser import Denoiser
 from ctinv.errors import InputError
+from ctinv.progress import Progress, named
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
 from ctinv.sampler.sampler import METHOD_VERSION, check_request
-from ctinv.sampler.survey import Progress
 from ctinv.volume import Box, Volume
 
 

@@ -25,8 +25,9 @@ from torch import Tensor
 from ctinv.fibre.covariance import Covariance, Known
 from ctinv.fibre.dimension import BANDS
 from ctinv.fibre.noise import noise_covariance
+from ctinv.progress import Progress
 from ctinv.sampler import InvarianceSampler
-from ctinv.sampler.survey import Progress, Survey, responses
+from ctinv.sampler.survey import Survey, responses
 from ctinv.volume import Box, Volume
 
 

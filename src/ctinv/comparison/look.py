@@ -20,12 +20,13 @@ from ctinv.fibre.factor import Factor
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate, TierRule
+from ctinv.progress import Progress
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.batch import BLOCK
 from ctinv.sampler.maps import rms
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import hash_series
-from ctinv.sampler.survey import Progress, Survey
+from ctinv.sampler.survey import Survey
 
 Images = NDArray[np.float32]
 

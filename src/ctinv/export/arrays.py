@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from ctinv.export.content import TITLES, certificates_of, image_of, map_of
 from ctinv.export.wanted import Choice
 from ctinv.io.nifti import write_nifti_array
 from ctinv.io.ome_zarr import Image, write_ome_zarr
+from ctinv.progress import Progress
 from ctinv.report import Study
 
-Progress = Callable[[str, float], None]
 STACK = "samples"
 _STACK_TITLE = "Samples x~, one after the other; their certificates in the same order"
 

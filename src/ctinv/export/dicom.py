@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from ctinv.export.content import QUANTITIES, TITLES, facts_of, image_of, map_of,
 from ctinv.export.wanted import Choice
 from ctinv.io.dicom_write import Source, source_of, write_series
 from ctinv.io.parametric_map import Grid, write_parametric_map
+from ctinv.progress import Progress
 from ctinv.report import Study
 from ctinv.volume import Volume, uid_of
 
-Progress = Callable[[str, float], None]
 _NUMBERS = {"scan": 1, "denoised": 2, "mean": 3, "spread": 11, "worst": 12, "eta": 13}
 _FIRST_SAMPLE = 100
 _HIGHEST, _LOWEST = 32767, -32768

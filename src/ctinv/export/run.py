@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from ctinv.atomic import creating, refuse_existing, write_png, write_svg
 from ctinv.errors import InputError
 from ctinv.export.wanted import Choice, Wanted, choose
+from ctinv.progress import Progress
 from ctinv.volume import Box, Volume, hash_series
 
 if TYPE_CHECKING:
     from ctinv.io.dicom_write import Source
     from ctinv.report import Study
 
-Progress = Callable[[str, float], None]
 
 _EVERYTHING = ("samples", "images", "maps")
 TAKES: Mapping[str, tuple[str, ...]] = {

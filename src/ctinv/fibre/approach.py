@@ -26,10 +26,10 @@ from torch import Tensor
 from ctinv.fibre.measure import measure, rms
 from ctinv.fibre.relinearise import PASSES_AT_MOST, Relinearised
 from ctinv.fibre.tiers import CHORD, NOT_REACHED, RELINEARISED, SWAP
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.fibre.correct import Corrector
-    from ctinv.fibre.probing import Progress
 
 NEAR = (
     2.0  # of ε: there the pulled steps have arrived at the law's own point, and J taken again gives no more

@@ -28,10 +28,10 @@ from ctinv.errors import ModelError
 from ctinv.fibre.approach import Approach, columns
 from ctinv.fibre.covariance import SurroundedNoise
 from ctinv.fibre.factor import Gain
-from ctinv.fibre.probing import Progress
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import TARGET, RowSeeds
 from ctinv.fibre.tiers import NONE, Certificate, TierRule, chi2_in_band
+from ctinv.progress import Progress
 
 QUANTUM_HU = 0.125
 

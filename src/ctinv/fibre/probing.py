@@ -11,7 +11,7 @@ they are is measured in `ctinv.fibre.reach`; nothing is truncated here that was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,9 +20,9 @@ from torch import Tensor
 
 from ctinv.fibre.jacobian import LocalJacobian, Reach, SparseJacobian
 from ctinv.fibre.region import Region, grow
+from ctinv.progress import Progress
 from ctinv.volume import Box
 
-Progress = Callable[[str, float], None]
 Colour = tuple[int, int]
 _Entries = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 

@@ -36,9 +36,10 @@ from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.jacobian import LocalJacobian, Reach, SparseJacobian
 from ctinv.fibre.measure import rms
 from ctinv.fibre.memory import check_memory, is_sparse
-from ctinv.fibre.probing import Progress, answers, probe
+from ctinv.fibre.probing import answers, probe
 from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
+from ctinv.progress import Progress
 
 SHARE = 0.05
 """Largest error of J n, as a share of ε."""

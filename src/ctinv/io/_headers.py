@@ -6,7 +6,7 @@ Only allow-listed tags are read. What could tell two patients or studies apart i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ctinv.io._technique import acquisition_of
 from ctinv.io._traits import Moment, Traits, moments_of, traits_of, trigger_of, uid_of
 from ctinv.io._values import VALUES
 from ctinv.io.identity import HEADER_TAGS
+from ctinv.progress import Progress
 from ctinv.volume import Acquisition
 
 # Images of each modality: classic, enhanced and legacy converted enhanced ones.
@@ -102,9 +103,6 @@ class Scan:
     skipped: Counter[str] = field(default_factory=Counter)
     damaged: list[tuple[Path, str]] = field(default_factory=list)
     strays: dict[str, Path] = field(default_factory=dict)
-
-
-Progress = Callable[[str, float], None]
 
 
 def scan_folder(root: Path, modality: str | None = None, progress: Progress | None = None) -> Scan:

@@ -24,8 +24,9 @@ from ctinv.io import _pixels, check_budget, voxel_uid
 from ctinv.io._choose import Group, choose, group_slices, minutes_of, refuse_problems, skipped_text
 from ctinv.io._files import bare
 from ctinv.io._geometry import Stack, median_step, stack
-from ctinv.io._headers import Header, Progress, Scan, scan_files, scan_folder
+from ctinv.io._headers import Header, Scan, scan_files, scan_folder
 from ctinv.io._quiet import quiet
+from ctinv.progress import Progress
 from ctinv.volume import Acquisition, Volume, check_modality, series_uid
 
 

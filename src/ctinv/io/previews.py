@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from ctinv.errors import SeriesError
 from ctinv.io import _pixels
 from ctinv.io._choose import Group
-from ctinv.io._headers import Header, Progress
+from ctinv.io._headers import Header
 from ctinv.io._quiet import quiet
 from ctinv.io.dicom import SeriesInfo, listed
+from ctinv.progress import Progress
 from ctinv.windows import Window, default_window
 
 

@@ -15,7 +15,7 @@ contradicts nestedness up to that constant.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,13 +25,12 @@ from ctinv.denoiser import INPUT, OUTPUT
 from ctinv.fibre.measure import rms
 from ctinv.fibre.region import Region
 from ctinv.layer_study.one_tap import Passer, TapStudy
+from ctinv.progress import Progress
 from ctinv.sampler.batch import BLOCK
 
 AMPLIFIES = (
     "the layers between amplify what is left: a Lipschitz constant above 1, no contradiction at a finite ε"
 )
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

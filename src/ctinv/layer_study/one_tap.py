@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import LAW_SHARE
 from ctinv.generators.contract import Proposer
 from ctinv.layer_study.series import Series, Spread, correct, propose
+from ctinv.progress import Progress
 from ctinv.sampler.prepare import Prepared
 from ctinv.sampler.survey import Survey
 
@@ -29,8 +30,6 @@ WITHIN = "within the fibre"
 NOT_FED_BACK = "target domain, not fed back"
 RESCANS = "re-scans, the fibre's own candidates"
 NONE_HERE = "no such generator for this tap"
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

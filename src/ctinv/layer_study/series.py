@@ -8,7 +8,7 @@ the q_k, however the pixels depend on each other: small for noise, spread/√(2n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,10 @@ from ctinv.fibre.measure import measure
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import Certificate
 from ctinv.generators.contract import Generator
+from ctinv.progress import Progress
 from ctinv.sampler.batch import BLOCK
 
 _SIGNIFICANT = 2.0  # standard errors
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

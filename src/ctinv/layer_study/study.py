@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ctinv.generators.find import find_generator
 from ctinv.jsonable import plain
 from ctinv.layer_study.nested import Nestedness, check_nested
 from ctinv.layer_study.one_tap import REFERENCE, Passer, TapStudy, study_tap
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
@@ -25,8 +26,6 @@ from ctinv.volume import Box, Volume
 
 SHARES = (0.01, 0.05, 0.10)
 _OF_ONE_TAP = ("tap", "tolerance", "tolerance_unit", "generator", "generator_sha256", "domain")
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, eq=False)

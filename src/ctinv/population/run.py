@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ctinv.analysis.blindness import lesion_blindness
-from ctinv.analysis.progress import part, tell
 from ctinv.analysis.subject import Subject
 from ctinv.denoiser import Denoiser
 from ctinv.errors import CtinvError, InputError
@@ -16,8 +15,8 @@ from ctinv.population.folder import Scan, Unreadable, scans_of
 from ctinv.population.request import Case, Request
 from ctinv.population.results import Results
 from ctinv.population.summary import summarise
+from ctinv.progress import Progress, part, tell
 from ctinv.sampler import InvarianceSampler
-from ctinv.sampler.survey import Progress
 from ctinv.volume import Box, Volume
 
 

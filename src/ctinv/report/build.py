@@ -21,17 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from ctinv.errors import CtinvError, InputError
 from ctinv.jsonable import plain
+from ctinv.progress import Progress
 from ctinv.report.overview import STAMP
 from ctinv.report.record import Record, seal_of, sha256, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ctinv.analysis.subject import Subject
     from ctinv.denoiser import Denoiser
     from ctinv.sampler import Samples, Store
-
-    Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

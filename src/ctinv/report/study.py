@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ctinv.errors import CtinvError
+from ctinv.progress import Progress
 
 if TYPE_CHECKING:
     from ctinv.denoiser import Denoiser
     from ctinv.report.build import Report
-
-Progress = Callable[[str, float], None]
 
 
 def report_on(

@@ -18,12 +18,13 @@ from ctinv.fibre.probing import narrowed
 from ctinv.fibre.reach import expected_radius
 from ctinv.fibre.region import Region
 from ctinv.generators.metamer import STEPS
+from ctinv.progress import Progress
 from ctinv.sampler.batch import BLOCK
 from ctinv.sampler.cost import ABSENT, KEPT, READY, Cost
 from ctinv.sampler.prepare import gain_request
 from ctinv.sampler.sampler import InvarianceSampler, check_request
 from ctinv.sampler.speed import Speed, jacobian_pass_s, pass_s
-from ctinv.sampler.survey import Progress, Survey
+from ctinv.sampler.survey import Survey
 from ctinv.volume import Box, Volume
 
 _STEPS = {"T0": 6.0, "T1": 2.0, "T2": 1.3, "T3": 1.0}

@@ -16,7 +16,8 @@ from ctinv.fibre.jacobian import SparseJacobian
 from ctinv.fibre.memory import is_small
 from ctinv.fibre.reach import RULE, take_jacobian
 from ctinv.fibre.region import Region
-from ctinv.sampler.survey import Clock, Progress
+from ctinv.progress import Progress
+from ctinv.sampler.survey import Clock
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,9 +17,10 @@ from ctinv.fibre.jacobian import Reach
 from ctinv.fibre.lesions import lesion_map
 from ctinv.generators.contract import Generator
 from ctinv.generators.kinds import Domain
+from ctinv.progress import Progress
 from ctinv.sampler.batch import NoiseModel, Setting
 from ctinv.sampler.gain import GainRequest
-from ctinv.sampler.survey import Clock, Progress, Survey, Wish
+from ctinv.sampler.survey import Clock, Survey, Wish
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,11 +22,12 @@ from ctinv.fibre.region import Region
 from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.contract import Generator, Scene
 from ctinv.generators.find import GENERATORS, find_generator
+from ctinv.progress import Progress
 from ctinv.sampler.provenance import hash_series
 from ctinv.sampler.reopen import gain_request
 from ctinv.sampler.samples import Samples
 from ctinv.sampler.store import Store
-from ctinv.sampler.survey import Clock, Progress
+from ctinv.sampler.survey import Clock
 from ctinv.volume import Volume
 
 AGREEMENT = 0.01

@@ -13,12 +13,13 @@ from ctinv.fibre.correct import Corrector
 from ctinv.fibre.covariance import Covariance
 from ctinv.fibre.region import Region
 from ctinv.fibre.tiers import TierRule
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.sampler.batch import NoiseModel, Setting
 from ctinv.sampler.gain import GainRequest
 from ctinv.sampler.samples import Samples
 from ctinv.sampler.store import Store
-from ctinv.sampler.survey import Clock, Progress
+from ctinv.sampler.survey import Clock
 from ctinv.volume import Box
 
 

@@ -15,6 +15,7 @@ from ctinv.errors import StoreError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.generators.find import GENERATORS
 from ctinv.generators.kinds import Domain
+from ctinv.progress import Progress
 from ctinv.sampler.batch import BLOCK, Batch
 from ctinv.sampler.drawing import Drawer, join, ordered, select
 from ctinv.sampler.prepare import Prepared
@@ -23,7 +24,6 @@ from ctinv.sampler.reopen import reopen
 from ctinv.sampler.sampler import METHOD_VERSION, versions
 from ctinv.sampler.shared import Find, make_shared_again
 from ctinv.sampler.store import Hashes, Store
-from ctinv.sampler.survey import Progress
 from ctinv.sampler.verify import Fault, find_faults
 
 

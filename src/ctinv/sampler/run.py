@@ -7,13 +7,13 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+from ctinv.progress import Progress
 from ctinv.sampler import lock
 from ctinv.sampler.batch import Batch
 from ctinv.sampler.disk import stays
 from ctinv.sampler.manifest import ROOT
 from ctinv.sampler.sampler import InvarianceSampler, check_request
 from ctinv.sampler.store import Store
-from ctinv.sampler.survey import Progress
 from ctinv.volume import Box, Volume
 
 

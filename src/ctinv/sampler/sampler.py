@@ -16,13 +16,14 @@ from ctinv.errors import InputError
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
 from ctinv.generators.find import find_generator
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.sampler.batch import BLOCK, Batch
 from ctinv.sampler.drawing import Drawer, as_memory_allows, select, too_large
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import Provenance, hash_series
 from ctinv.sampler.samples import Samples
-from ctinv.sampler.survey import Progress, Survey, Wish, survey
+from ctinv.sampler.survey import Survey, Wish, survey
 from ctinv.volume import Box, Volume
 
 METHOD_VERSION = "2"

@@ -7,7 +7,6 @@ the samples are in the unit of the volume, HU for a CT.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,10 +25,10 @@ from ctinv.fibre.region import MOST, Region, grow
 from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import TierRule, step_of, window_of
 from ctinv.generators.contract import Proposer, Scene
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.volume import Box, Volume
 
-Progress = Callable[[str, float], None]
 RESCANS = 32
 SMALLEST_REGION = 8
 

@@ -21,11 +21,12 @@ from ctinv.fibre.rows import RowSeeds
 from ctinv.fibre.tiers import check_tier
 from ctinv.generators.contract import Proposer
 from ctinv.generators.find import available, find_generator
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.sampler import InvarianceSampler
 from ctinv.sampler.provenance import hash_series
 from ctinv.sampler.sampler import METHOD_VERSION, check_request
-from ctinv.sampler.survey import SMALLEST_REGION, Progress
+from ctinv.sampler.survey import SMALLEST_REGION
 from ctinv.scoreboard.case import Ground, Proposals, draws_of, propose, score_input, score_target
 from ctinv.scoreboard.patients import Patient
 from ctinv.scoreboard.places import KINDS, find_places

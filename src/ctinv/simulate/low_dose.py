@@ -16,7 +16,6 @@ References:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 from ctinv.simulate.dose import DEFAULT_PHOTONS, counts, fit_photons, line_integrals, photons_from_tags
 from ctinv.simulate.geometry import DEFAULT_VIEWS, MU_WATER_PER_MM, ParallelGeometry
 from ctinv.simulate.projector import Array, fbp
@@ -96,7 +96,7 @@ def simulate_low_dose(
     views: int = DEFAULT_VIEWS,
     projector: str = "scikit-image",
     workers: int = 1,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Volume:
     """The same scan at a fraction of its dose.
 

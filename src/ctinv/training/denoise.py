@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ctinv.bundle import export_bundle
 from ctinv.denoiser import pick_device
 from ctinv.jsonable import dumps
 from ctinv.networks import NETWORKS, taps_of
+from ctinv.progress import Progress
 from ctinv.quality.fidelity import HOUNSFIELD, Scale
 from ctinv.training.checkpoint import begin_anew
 from ctinv.training.config import DenoiserConfig
@@ -43,7 +44,7 @@ def train_denoiser(
     resume: bool = True,
     device: str = "auto",
     callback: Callback | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train, choose the best weights on the validation patients, measure, and write a bundle.
 
@@ -92,9 +93,7 @@ def train_denoiser(
         return _finish(run, [*validate_on, *test], result.step, progress)
 
 
-def _finish(
-    run: DenoiserRun, pairs: Sequence[Pair], steps: int, progress: Callable[[str, float], None] | None
-) -> dict[str, Any]:
+def _finish(run: DenoiserRun, pairs: Sequence[Pair], steps: int, progress: Progress | None) -> dict[str, Any]:
     """Measure the best weights on whole pairs, write the report and the bundle."""
     config = run.config
     if not run.kept:  # ended before the first validation

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from ctinv.denoiser import pick_device
 from ctinv.fibre.memory import free_bytes
+from ctinv.progress import Progress
 from ctinv.training.config import DenoiserConfig
 from ctinv.training.data import Pair
 from ctinv.training.denoise_run import DenoiserRun
@@ -29,7 +30,6 @@ from ctinv.training.needs import Estimate
 from ctinv.training.randomness import seeded, turn_generator
 from ctinv.training.validate import validate
 
-Progress = Callable[[str, float], None]
 _COPIES = 3  # of weights and optimiser: in use, the last good state, and the next candidate for it
 _SHARE = 0.9  # of the free memory that a trial may take
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ctinv.progress import Progress
 from ctinv.statistics.calibration import (
     Bands,
     Coverage,
@@ -26,8 +26,6 @@ from ctinv.validation.problems.contract import Array, Problem
 LEVEL = 0.99
 FEWEST_QUANTITIES = 10
 NARROW = 0.8
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, eq=False)

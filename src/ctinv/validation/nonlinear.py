@@ -8,13 +8,14 @@ reference samples show what chance alone does to each figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 from ctinv.statistics.two_sample import c2st, mahalanobis, whiten
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ctinv.volume import Box, Volume
 
 Array = NDArray[np.float64]
-Progress = Callable[[str, float], None]
 
 DENOISER, PLACE = "cnn10", (8, 200, 208, 176, 184)
 TIERS = ("T1", "T2", "T3")

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from ctinv.errors import InputError
+from ctinv.progress import Progress
 from ctinv.statistics.two_sample import mahalanobis, sliced_wasserstein, sliced_wasserstein_floor
 from ctinv.validation.calibration import Calibration, simulate
 from ctinv.validation.checks import SAMPLES, Check, Rule, Sets, is_gaussian, judged, rules_of
@@ -23,7 +24,6 @@ from ctinv.validation.problems.contract import Problem
 from ctinv.validation.problems.find import PROBLEMS, make_problem
 from ctinv.validation.results import Results, fingerprint
 
-Progress = Callable[[str, float], None]
 Record = dict[str, Any]
 
 _QUANTILES = np.arange(1, 100) / 100.0

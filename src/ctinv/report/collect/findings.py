@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ctinv.analysis.progress import named, part, tell
-from ctinv.analysis.registry import ANALYSES, analyse
+from ctinv.analysis.registry import ANALYSES, analyse_each
 from ctinv.errors import CtinvError, InputError
 from ctinv.jsonable import plain
+from ctinv.progress import Progress
 from ctinv.report.arrays import pack
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
     from ctinv.analysis.subject import Subject
-
-Progress = Callable[[str, float], None]
 
 
 def check_names(names: Sequence[str] | None) -> tuple[str, ...]:
@@ -48,24 +44,13 @@ def findings(
     Returns:
         For each name the finding as JSON values, or ``absent`` with one sentence.
     """
-    found: dict[str, Any] = {}
-    for index, name in enumerate(names):
-        title, begin = ANALYSES[name].title.lower(), index / len(names)
-        tell(progress, f"analysing: {title}", begin)
-        inner = named(part(progress, begin, (index + 1) / len(names)), title)
-        found[name] = _one(subject, name, absent, seed, inner)
-    return found
-
-
-def _one(
-    subject: Subject | None, name: str, absent: str, seed: int, progress: Progress | None
-) -> dict[str, Any]:
     if subject is None:
-        return {"absent": absent}
-    try:
-        return as_json(analyse(name, subject, seed=seed, progress=progress))
-    except (CtinvError, np.linalg.LinAlgError) as error:
-        return {"absent": str(error)}
+        return {name: {"absent": absent} for name in names}
+    each = analyse_each(names, subject, seed=seed, progress=progress)
+    return {
+        name: {"absent": str(result)} if isinstance(result, CtinvError) else as_json(result)
+        for name, result in each
+    }
 
 
 def as_json(finding: Finding) -> dict[str, Any]:

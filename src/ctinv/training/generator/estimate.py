@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ctinv.denoiser import load_denoiser, pick_device
 from ctinv.generators.kinds import KINDS, check_condition
+from ctinv.progress import Progress
 from ctinv.representation import Representation
-from ctinv.training.estimate import Estimate, Progress, Trial, summed, throw_away_pairs, try_steps
+from ctinv.training.estimate import Estimate, Trial, summed, throw_away_pairs, try_steps
 from ctinv.training.fit import Batch
 from ctinv.training.generator.build import build_model
 from ctinv.training.generator.config import GeneratorConfig

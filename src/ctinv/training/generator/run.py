@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ctinv.errors import InputError, ModelError
 from ctinv.generators.kinds import KINDS, check_condition
 from ctinv.generators.model import GeneratorModel
 from ctinv.jsonable import dumps
+from ctinv.progress import Progress
 from ctinv.representation import Representation
 from ctinv.training.data import Pair
 from ctinv.training.folder import held_folder
@@ -42,7 +43,7 @@ def train_generator(
     out: Path,
     device: str = "auto",
     callback: Callback | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a generator and write its bundle.
 
@@ -79,7 +80,7 @@ def _train(
     out: Path,
     device: str,
     callback: Callback | None,
-    progress: Callable[[str, float], None] | None,
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """The training, in a folder that is held."""
     chosen = pick_device(device)

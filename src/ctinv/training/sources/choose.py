@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from ctinv.progress import Progress
 from ctinv.training.data import Pair, part_of
 from ctinv.training.sources.find import find_pairs
 from ctinv.training.sources.leaks import refuse_copies
@@ -54,7 +55,7 @@ class DataSettings(Protocol):
 
 
 def choose_pairs(
-    folder: Path, config: DataSettings, progress: Callable[[str, float], None] | None = None
+    folder: Path, config: DataSettings, progress: Progress | None = None
 ) -> tuple[list[Pair], list[Pair], list[Pair]]:
     """Find, split and open the pairs of a training.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ import numpy as np
 
 from ctinv.errors import InputError, SeriesError
 from ctinv.io import read
+from ctinv.progress import Progress
 from ctinv.simulate import photons_from_tags, simulate_low_dose
 from ctinv.training.data import Pair, open_pair
 from ctinv.training.sources.cache import TAGS, Stored, pairs_folder, stored, volume_key
@@ -25,7 +25,6 @@ from ctinv.training.sources.check import refuse_other_image, refuse_other_place
 from ctinv.training.sources.find import PairSource
 from ctinv.volume import Volume
 
-Progress = Callable[[str, float], None]
 Side = Literal["low", "full"]
 
 

@@ -1,18 +1,15 @@
-"""How analyses say where they are: at every natural step, so that who listens can also end them by raising from there.
-
-An analysis calls its ``progress`` with a phrase and the finished share, 0 to 1 and never less than before, NaN where it is
-unknown. What ``progress`` raises is not caught.
-"""
+"""How long work says where it is: at every natural step, so that who listens can also end it by raising from there."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from ctinv.sampler.survey import Progress
+Progress = Callable[[str, float], None]
+"""Called with a short phrase and the finished share, 0 to 1 and never less than before, NaN where it is unknown. What it
+raises is not caught and ends the work."""
 
 T = TypeVar("T")
 
