@@ -79,6 +79,8 @@ def _give_bar(layer: Any) -> None:
         return
 
     def on_visible(_event: Any) -> None:
+        if not layer.visible:  # hidden again, which napari tells as well
+            return
         layer.events.visible.disconnect(on_visible)
         _show_bar(layer)
 

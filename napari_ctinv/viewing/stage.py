@@ -35,7 +35,7 @@ class Stage:
     def show_only(self, layers: Collection[Layer], *, named: bool = False) -> None:
         """Show these layers and hide all others; with their names on the canvas where that is asked."""
         for layer in self._viewer.layers:
-            layer.visible = layer in layers
+            _show(layer, on=layer in layers)
             self.name(layer, on=named and layer in layers)
 
     @staticmethod
@@ -73,6 +73,12 @@ class Stage:
         if layer not in self._visible:
             return
         layer.name, layer.name_overlay.visible = self._named[layer]
-        layer.visible = self._visible[layer]
+        _show(layer, on=self._visible[layer])
         if layer in self._limits and tuple(layer.contrast_limits) != self._limits[layer]:
             layer.contrast_limits = self._limits[layer]
+
+
+def _show(layer: Layer, *, on: bool) -> None:
+    """Show or hide a layer; napari lays the whole canvas out anew even where nothing changes."""
+    if layer.visible != on:
+        layer.visible = on

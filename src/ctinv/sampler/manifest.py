@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
@@ -31,12 +31,10 @@ FORMAT = 2
 OLDER = 1
 UNPROVEN = "it was made before studies kept a manifest, so its shared images and metadata cannot be proven"
 
-TRIES = 3
-"""How often a reader looks anew while a writer changes files and the manifest."""
-
 LEFTOVERS = ("*.partial", f".*{PART}")
 """Names of the temporary files that a killed writer leaves; they hold nothing."""
 
+_LOOKS = 3
 _SEAL = b'"sha256": "%s"'
 _OPEN = b"0" * 64
 _LATER = ("sha256", "files", "journal")
@@ -45,6 +43,15 @@ _LATER = ("sha256", "files", "journal")
 def is_older(meta: Mapping[str, Any]) -> bool:
     """Whether a study was made before studies kept a manifest."""
     return bool(meta["format"] == OLDER)
+
+
+def looks(folder: Path) -> Iterator[None]:
+    """Turns to look at a study: one, and up to two more while a writer has changed the manifest during the last."""
+    for _ in range(_LOOKS):
+        before = hash_of(folder / ROOT)
+        yield
+        if hash_of(folder / ROOT) == before:
+            return
 
 
 def hash_of(path: Path) -> str | None:

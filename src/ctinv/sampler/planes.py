@@ -174,10 +174,9 @@ class Planes:
         Raises:
             StoreError: The manifest was changed by somebody else, or the study is gone.
         """
-        meta = self.meta
-        for _ in range(manifest.TRIES):
-            before, meta = meta, manifest.read_root(self.folder)
-            if meta == before or meta["key"] != self.meta["key"]:
+        for _ in manifest.looks(self.folder):
+            meta = manifest.read_root(self.folder)
+            if meta["key"] != self.meta["key"]:
                 return False
             if manifest.fault_of(self.folder, meta, file) is None:
                 return True

@@ -113,13 +113,16 @@ class StoreReader:
         Raises:
             StoreError: The study is damaged.
         """
-        for left in reversed(range(manifest.TRIES)):
-            before = manifest.hash_of(self.path / manifest.ROOT)
+        damaged: StoreError | None = None
+        for _ in manifest.looks(
+            self.path
+        ):  # a writer may just be changing the arrays that the manifest names
             try:
                 return self._load()
-            except StoreError:  # unless a writer has just changed the arrays that the manifest names
-                if not left or manifest.hash_of(self.path / manifest.ROOT) == before:
-                    raise
+            except StoreError as error:
+                damaged = error
+        if damaged is not None:
+            raise damaged
 
     def read(self, k: int) -> NDArray[np.float32]:
         """(h, w) HU, sample k, checked against its hash.
