@@ -118,6 +118,8 @@ def test_denoise_puts_fx_over_the_scan(viewer: Any, low_dose: Any) -> None:
     np.testing.assert_allclose(removed.data[0], low_dose.data[BOX.z] - expected, atol=0.01)
     np.testing.assert_allclose(fx.data_to_world([0, 7, 9]), low_dose.data_to_world([BOX.z, 7, 9]))
     assert fx.name == "f(x) cnn10"
+    removed.visible = False
+    assert not removed.colorbar.visible, "a hidden map that is hidden again has no bar yet"
     removed.visible = True
     assert removed.colorbar.visible
 

@@ -106,6 +106,27 @@ def test_the_grid_shows_four_layers_in_order_with_one_window(session: Session) -
     assert high != 88
 
 
+def test_comparing_touches_only_what_it_shows_or_hides(session: Session) -> None:
+    """napari lays its canvas out anew for every layer that is told its visibility, and hidden maps get no colour bars."""
+    viewer, told = session.viewer, []
+    session.shown.errors()
+    before = {layer: layer.visible for layer in viewer.layers}
+    bars = {layer: layer.colorbar.visible for layer in viewer.layers if hasattr(layer, "colorbar")}
+    assert not all(bars.values())
+    for layer in viewer.layers:
+        layer.events.visible.connect(lambda event: told.append(event.source))
+    session.compare.enter(GRID)
+    changed = [layer for layer in viewer.layers if layer.visible != before[layer]]
+    assert len(told) == len(set(told))
+    assert set(told) == set(changed)
+    session.compare.leave()
+    assert len(told) == 2 * len(changed)
+    assert {layer: layer.colorbar.visible for layer in bars} == {
+        layer: shown or (layer in changed and layer.metadata["ctinv"].get("colorbar", False))
+        for layer, shown in bars.items()
+    }
+
+
 def test_blink_shows_one_of_two_at_a_time(session: Session) -> None:
     fx, samples = pair(session)
     session.compare.enter(BLINK)
