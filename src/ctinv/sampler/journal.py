@@ -16,7 +16,7 @@ import math
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from ctinv.atomic import replace_file
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
 from ctinv.sampler.guard import MAX_ROWS
+
+_CERTIFICATE = tuple(item.name for item in fields(Certificate))
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Record:
             "k": self.certificate.k,
             "sha256": self.sha256,
             "error_sha256": self.error_sha256,
-            "certificate": {name: _strict(value) for name, value in asdict(self.certificate).items()},
+            "certificate": {name: _strict(getattr(self.certificate, name)) for name in _CERTIFICATE},
         }
         if self.tiles:
             body["tiles"] = self.tiles
@@ -219,9 +221,12 @@ class Journal:
         return bool(self._new(records))
 
     def _new(self, records: list[Record]) -> list[Record]:
-        known = {k: record.line() for k, record in self.records.items()}
-        new = [record for record in records if known.get(record.certificate.k) != record.line()]
+        new = [record for record in records if not self._holds(record)]
         return sorted(new, key=lambda record: record.certificate.k)
+
+    def _holds(self, record: Record) -> bool:
+        known = self.records.get(record.certificate.k)
+        return known is not None and known.line() == record.line()
 
     def _rewrites(self, records: list[Record]) -> bool:
         new = self._new(records)
