@@ -46,7 +46,7 @@ def regions(stage: Stage) -> None:
     stage.press(section, "Rectangle")
     stage.drag(ct, (Z, 184, 165), (Z, 198, 180))
     stage.press(section, "Measure")
-    stage.wait_until(lambda: bool(stage.session.roi.rows), "the numbers of the region", 60)
+    stage.wait_until(lambda: bool(stage.session.roi.rows), "the numbers of the region")
     stage.section("Analyse", "RoiStatistics")
     stage.picture("roi")
 

@@ -22,7 +22,7 @@ def certificates(stage: Stage) -> None:
     """A click on a row shows its sample."""
     table = stage.section("Invariances", "Certificates").table
     stage.click(table.viewport(), table.visualRect(table.model().index(3, 0)).center())
-    stage.wait_until(lambda: stage.session.shown.place == 3, "the sample of the row is shown", 10)
+    stage.wait_until(lambda: stage.session.shown.place == 3, "the sample of the row is shown")
     stage.section("Invariances", "Certificates")
     stage.picture("certificates")
 
@@ -36,7 +36,7 @@ def probe(stage: Stage) -> None:
     place = (3, 0, height // 2, width // 2)
     with stage.watched("probing"):
         stage.touch(layer, place)
-        stage.wait_until(lambda: stage.session.probe.probed is not None, "the pixel is probed", 30)
+        stage.wait_until(lambda: stage.session.probe.probed is not None, "the pixel is probed")
         stage.pause(0.3)
     stage.section("Invariances", "Probe")
     stage.picture("probe")
@@ -65,13 +65,13 @@ def comparisons(stage: Stage) -> None:
     for mode, picture in (("grid", "compare"), ("raw", "raw"), ("swipe", "swipe"), ("checkerboard", "")):
         with stage.watched("comparing"):
             stage.click(section.buttons[mode])
-            stage.wait_until(partial(_is_on, stage, mode), mode, 60)
+            stage.wait_until(partial(_is_on, stage, mode), mode)
             stage.pause(0.3)
         if picture:
             stage.section("Invariances", "Compare")
             stage.picture(picture)
         stage.click(section.buttons[mode])
-        stage.wait_until(partial(_is_on, stage, "off"), "the comparison is over", 30)
+        stage.wait_until(partial(_is_on, stage, "off"), "the comparison is over")
     left = [layer for layer in stage.viewer.layers if layer not in layers and layer.visible]
     if left:
         raise RuntimeError(f"a comparison left {left} on the screen.")

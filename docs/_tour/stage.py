@@ -57,7 +57,7 @@ class Stage(Hands):
     def redrawn(self) -> None:
         """Waits until the canvas has been drawn anew."""
         drawn = self._drawn
-        self.wait_until(lambda: self._drawn > drawn, "the canvas is drawn", 30)
+        self.wait_until(lambda: self._drawn > drawn, "the canvas is drawn")
 
     def tab(self, name: str) -> QWidget:
         """Brings a tab to the front, and gives it."""

@@ -23,14 +23,14 @@ def train(stage: Stage) -> None:
     section.steps.value, section.validate_every.value = steps, steps // 4
     section.batch.value, section.patch.value = (2, 32) if stage.quick else (4, 64)
     stage.run(section, model.checking)
-    stage.wait_until(lambda: model.estimate is not None, "the estimate", 300)
+    stage.wait_until(lambda: model.estimate is not None, "the estimate")
     stage.scroll_to(section.checking)
     stage.picture("train")
     with stage.watched("training"):
         stage.press(section, "Start")
         stage.wait_until(lambda: _points(model) >= steps // 4, "a quarter of the training", 1800)
         stage.press(section, "Pause")
-        stage.wait_until(lambda: not model.activity.running, "the training is paused", 120)
+        stage.wait_until(lambda: not model.activity.running, "the training is paused")
         stage.figures["paused_at_step"] = _points(model)
         stage.press(section, "Continue")
         stage.section("Train", "Curves")

@@ -21,7 +21,7 @@ def trust(stage: Stage) -> None:
     asked = stage.answer(lambda dialog: refuse(stage, dialog))
     section.own.edit.value = str(written(stage.home / "theirs.ts"))
     stage.wait_until(asked, "the question", 180)
-    stage.wait_until(lambda: model.own is None, "the file is let go", 30)
+    stage.wait_until(lambda: model.own is None, "the file is let go")
 
 
 def refuse(stage: Stage, dialog: QDialog) -> None:

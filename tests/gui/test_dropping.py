@@ -50,7 +50,7 @@ def test_a_dropped_folder_opens_without_a_question(viewer: Any, qtbot: Any) -> N
     event = drop_event(folder)
     QApplication.sendEvent(target, event)
     assert event.isAccepted()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 1, timeout=120_000)
     (layer,) = viewer.layers
     assert dock.session.scan.layer is layer
     assert layer.data.shape == (16, 512, 512)

@@ -56,7 +56,7 @@ def test_a_killed_computation_leaves_the_samples_and_the_next_run_works(
     qtbot.waitUntil(lambda: model.finished > 0, timeout=200_000)
     pid = section.session.engine().pid
     os.kill(pid, signal.SIGKILL)
-    qtbot.waitUntil(lambda: model.complete, timeout=60_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     assert "ended unexpectedly" in section._said.text()
     assert section.bar.button.text() == "Sample invariances"
     kept = model.finished
@@ -68,7 +68,7 @@ def test_a_killed_computation_leaves_the_samples_and_the_next_run_works(
     section.n.value = kept + 1
     section.bar.button.click()
     assert model.activity.run.wait(300).state == "done"
-    qtbot.waitUntil(lambda: model.complete, timeout=60_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     assert section.session.engine().pid != pid
     store = Store.open(tmp_path / "study.zarr")
     assert store.verify() == []
@@ -85,7 +85,7 @@ def test_short_memory_takes_fewer_at_once_and_says_so(viewer: Any, tmp_path: Pat
     model = section.session.invariances
     section.bar.button.click()
     assert model.activity.run.wait(300).state == "done", model.activity.message
-    qtbot.waitUntil(lambda: model.complete, timeout=60_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     assert model.notice == ""
     pid = section.session.engine().pid
     bound = psutil.Process(pid).memory_info().vms + SPARE_BYTES
@@ -93,7 +93,7 @@ def test_short_memory_takes_fewer_at_once_and_says_so(viewer: Any, tmp_path: Pat
     section.n.value = 75
     section.bar.button.click()
     assert model.activity.run.wait(300).state == "done", model.activity.message
-    qtbot.waitUntil(lambda: model.complete, timeout=60_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     assert "memory was short" in model.notice
     assert section._said.text() == model.notice, "the section says so, and still does after the end"
     store = Store.open(tmp_path / "study.zarr")

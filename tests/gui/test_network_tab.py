@@ -47,7 +47,7 @@ def test_escape_and_enter_load_nothing_and_run_once_loads(viewer: Any, tmp_path:
         }
         assert "def forward" in dialog.listing.toPlainText()
         qtbot.keyClick(dialog if key == Qt.Key.Key_Escape else dialog.buttons["do not load"], key)
-        qtbot.waitUntil(lambda dialog=dialog: not dialog.isVisible(), timeout=5_000)
+        qtbot.waitUntil(lambda dialog=dialog: not dialog.isVisible(), timeout=120_000)
         assert (network.own, network.trust) == (None, "")
         assert section.own.path is None
         assert "nothing of it was run" in section._said.text()

@@ -55,7 +55,7 @@ def settle(seconds: float = 0.3) -> None:
         QApplication.processEvents()
 
 
-def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.perf_counter() + seconds
     while not holds():
         assert time.perf_counter() < end, "it did not happen in time"

@@ -130,7 +130,7 @@ def test_invariances_arrive_exactly_over_the_scan(
     section = ready_to_sample(viewer, tmp_path / "study.zarr", n=4)
     model = section.session.invariances
     assert press(section).state == "done"
-    qtbot.waitUntil(lambda: model.complete, timeout=10_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     store = Store.open(tmp_path / "study.zarr")
     assert store.rows == (0, 1, 2, 3)
     samples = model.samples
@@ -146,7 +146,7 @@ def test_invariances_arrive_exactly_over_the_scan(
     assert all(layer.colorbar.visible for layer in maps.values())
     before = list(viewer.layers)
     assert press(section).state == "done", "the same request finds its samples"
-    qtbot.waitUntil(lambda: model.complete, timeout=10_000)
+    qtbot.waitUntil(lambda: model.complete, timeout=120_000)
     assert all(layer in viewer.layers for layer in before), "older results stay"
     assert len({layer.name for layer in viewer.layers}) == len(before) + 6, "new ones have names of their own"
     (x, *_rest) = viewer.open(str(store.path), plugin=PLUGIN)

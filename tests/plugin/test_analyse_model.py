@@ -174,7 +174,9 @@ def test_noise_before_and_after_in_the_same_squares(session: Session) -> None:
         session.viewer.dims.ndim - 3, session.scan.layer.data_to_world((BOX.z, 0, 0))[0]
     )
     assert session.denoise.run().wait(120).state == "done"
-    session.engine().delivery.wait(lambda: "f(x) cnn10" in [layer.name for layer in session.noise.layers], 10)
+    session.engine().delivery.wait(
+        lambda: "f(x) cnn10" in [layer.name for layer in session.noise.layers], 120
+    )
     model = session.noise
     model.denoised = [layer for layer in model.layers if layer.data.shape == (1, 512, 512)][-1]
     assert model.run().wait(120).state == "done"

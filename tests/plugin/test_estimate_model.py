@@ -61,7 +61,7 @@ def test_an_estimate_follows_the_request_and_what_is_there(session: Session, tmp
     assert session.estimate.update() is None, "nothing has changed"
 
     assert model.run().wait(300).state == "done"
-    session.engine().delivery.wait(lambda: model.complete, 10)
+    session.engine().delivery.wait(lambda: model.complete, 120)
     assert estimated(session).n == 0
     model.n = 30
     later = estimated(session)

@@ -50,9 +50,8 @@ def test_nothing_heavy_is_imported_before_a_run() -> None:
 
 
 def test_importing_the_plugin_is_free() -> None:
-    code = "import time; t = time.perf_counter(); import napari_ctinv; print(time.perf_counter() - t)"
-    seconds = min(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    )
-    assert seconds <= 0.1
+    """napari imports every plugin when it starts: this one brings in nothing but itself."""
+    code = "import sys; before = set(sys.modules); import napari_ctinv; "
+    code += "print(*({name.split('.')[0] for name in set(sys.modules) - before}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["napari_ctinv"]

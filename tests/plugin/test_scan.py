@@ -16,12 +16,14 @@ from plugin_studies import make_store, make_volume
 from ctinv.errors import SeriesError
 from ctinv.io.dicom_write import write_series
 from ctinv.resources import ct_folder
+from ctinv.sampler.stack import ImageStack
 from ctinv.volume import Volume
 from ctinv.windows import PRESETS, Window
 from napari_ctinv.arrival import add_layers
 from napari_ctinv.layers import denoised_layer, study_layers, volume_layer
 from napari_ctinv.session import Session, session_of
 from napari_ctinv.session.scan import CUSTOM
+from napari_ctinv.viewing.readout import NOTHING
 from napari_ctinv.viewing.window_drag import dragged, window_drag
 from napari_ctinv.viewing.windows import PERCENTILES
 
@@ -201,6 +203,23 @@ def test_the_readout_is_the_voxel_under_the_cursor(session: Session, studied: di
     assert beside.fx == f"{x.data[z, 2, 3] - 1:.1f} HU", "of the whole scan, beside the study"
     assert beside.samples == "–"
     assert session.scan.readout(x.data_to_world((z, -3, 3))).voxel == "–"
+
+
+def test_the_readout_reads_no_sample(
+    session: Session, studied: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: Any) -> None:
+        raise AssertionError("a sample was read while the mouse moved")
+
+    samples = studied["x̃ cnn10 output"]
+    place = studied["spread [HU]"].data_to_world((0, 3, 3))
+    assert isinstance(samples.data, ImageStack)
+    monkeypatch.setattr(ImageStack, "__getitem__", read)
+    monkeypatch.setattr(ImageStack, "__array__", read)
+    with pytest.raises(AssertionError, match="was read"):
+        np.asarray(samples.data[0, 0])
+    found = session.scan.readout((0.0, *place))
+    assert NOTHING not in (found.x, found.fx, found.samples)
 
 
 def test_the_mean_is_that_of_the_same_study(session: Session, studied: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ def test_a_whole_study_without_a_window(session: Session, tmp_path: Path) -> Non
     seen: list[int] = []
     model.events.finished.connect(seen.append)
     assert model.run().wait(300).state == "done"
-    session.engine().delivery.wait(lambda: model.complete, 10)
+    session.engine().delivery.wait(lambda: model.complete, 120)
     assert len(model.results) == 6
     store = Store.open(tmp_path / "study.zarr")
     assert store.rows == tuple(range(30))
