@@ -134,7 +134,7 @@ def test_a_box_that_does_not_fit_is_refused_with_the_number(denoiser: Denoiser, 
         tight.prepare(scan, BOX)
 
 
-@pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (3, -1)])
+@pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (3, -1), (10**6 + 1, 0)])
 def test_numbers_out_of_range(sampler: InvarianceSampler, scan: Volume, n: int, seed: int) -> None:
     with pytest.raises(InputError, match="expected"):
         sampler.sample(scan, BOX, n=n, seed=seed)

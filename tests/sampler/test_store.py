@@ -16,6 +16,7 @@ from sampler_studies import BOX, UID, fill, make_batch, make_provenance, make_se
 
 from ctinv.errors import InputError, ResourceError, StoreError
 from ctinv.sampler import Batch, Store
+from ctinv.sampler.batch import MOST_ROWS
 from ctinv.sampler.journal import Journal
 from ctinv.sampler.layout import estimate_bytes
 from ctinv.sampler.manifest import JOURNAL
@@ -167,10 +168,16 @@ def test_an_empty_folder_becomes_the_study(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["s.zarr"]
 
 
-def test_n_below_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="at least one"):
-        create(tmp_path / "s.zarr", n=0)
+@pytest.mark.parametrize("n", [0, -3, MOST_ROWS + 1])
+def test_a_number_of_samples_that_no_study_holds_is_refused(tmp_path: Path, n: int) -> None:
+    with pytest.raises(InputError, match=f"from 1 to {MOST_ROWS}, got n = {n}"):
+        create(tmp_path / "s.zarr", n=n)
     assert not (tmp_path / "s.zarr").exists()
+
+
+def test_the_most_samples_can_be_asked_for(tmp_path: Path) -> None:
+    create(tmp_path / "s.zarr", n=MOST_ROWS).close()
+    assert Store.open(tmp_path / "s.zarr").n == MOST_ROWS
 
 
 def changed(batch: Batch, **arrays: np.ndarray) -> Batch:

@@ -140,7 +140,7 @@ def test_an_interruption_keeps_what_is_finished(
 def test_requests_that_cannot_be_met_are_refused(denoiser: Denoiser, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="kind of region"):
         Request(kinds=("liver",))
-    with pytest.raises(InputError, match="at least one sample"):
+    with pytest.raises(InputError, match="number of samples from 1"):
         Request(n=0)
     with pytest.raises(InputError, match="no tier"):
         Request(tiers=("T2", "T9"))

@@ -22,6 +22,18 @@ DEFAULT_QUANTUM = 0.125
 BLOCK = 25
 """Rows that are always computed together, whatever is asked, so that sample k is the same in any company."""
 
+MOST_ROWS = 10**6
+"""Samples of one study, at the most."""
+
+MOST_VOXELS = 2**22
+"""Voxels of one sample, at the most."""
+
+
+def check_count(n: int) -> None:
+    """Raise InputError unless a study can hold n samples."""
+    if not 1 <= n <= MOST_ROWS:
+        raise InputError(f"expected a number of samples from 1 to {MOST_ROWS}, got n = {n}.")
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

@@ -12,10 +12,10 @@ from dataclasses import fields
 from typing import Any
 
 from ctinv.errors import InputError
+from ctinv.sampler.batch import MOST_ROWS, MOST_VOXELS
 from ctinv.volume import MODALITIES, Acquisition, Box
 
-MOST_ROWS = 10_000_000
-_MOST_VOXELS = 2**28  # of one plane
+_MOST_OF_A_PLANE = 2**28  # voxels; the surroundings of a region are planes too
 _WRITTEN = {"n", "provenance", "runs", "setting", "seconds", "maps"}
 _SINCE = {"journal", "files"}
 _IN_SETTING = {"dtype", "region", "slices", "modality", "unit", "noise"}
@@ -94,7 +94,7 @@ def _is_setting(data: Any) -> bool:
         and data.get("dtype", "<i2") in ("<i2", "<f4")
         and _is_numbers(data.get("scalars"), gaps=True)
         and _is_list(data.get("region", [1, 1]), lambda side: _is_whole(side, 1, 2**16), 2)
-        and math.prod(data.get("region", [1])) <= _MOST_VOXELS
+        and math.prod(data.get("region", [1])) <= MOST_VOXELS
         and _is_box(data.get("output_box"))
         and _is_box(data.get("context_box"))
         and _is_whole(data.get("slices", 1), 1, 99)
@@ -114,7 +114,7 @@ def _is_box(text: Any) -> bool:
         height, width = Box.parse(text).shape
     except (InputError, TypeError, ValueError):
         return False
-    return min(height, width) > 0 and height * width <= _MOST_VOXELS
+    return min(height, width) > 0 and height * width <= _MOST_OF_A_PLANE
 
 
 def _is_acquisition(data: Any) -> bool:

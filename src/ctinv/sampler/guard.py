@@ -22,11 +22,10 @@ import numpy as np
 
 from ctinv.errors import StoreError
 from ctinv.io._unpack import RATIO, bound
-from ctinv.sampler.batch import BLOCK
+from ctinv.sampler.batch import BLOCK, MOST_ROWS, MOST_VOXELS
 from ctinv.volume import Box
 
 MAX_METADATA, MAX_JOURNAL = 16 * 2**20, 256 * 2**20
-MAX_ROWS, MAX_PIXELS = 10**6, 2**22
 IMAGES = ("x_tilde", "feedback_error")
 _CHUNK_SIDE = 128
 SCAN = ("x", "context", "fx", "fx_output")  # hold noise, so they are never packed far
@@ -184,7 +183,7 @@ def check_size(meta: Mapping[str, Any], study: str) -> list[tuple[int, int]]:
     # Older studies do not state the shape of their region, but its box.
     height, width = stored["region"] if "region" in stored else Box.parse(meta["provenance"]["box"]).shape
     regions = [(int(height), int(width)), Box.parse(stored["output_box"]).shape]
-    if not 1 <= int(meta["n"]) <= MAX_ROWS or max(math.prod(region) for region in regions) > MAX_PIXELS:
+    if not 1 <= int(meta["n"]) <= MOST_ROWS or max(math.prod(region) for region in regions) > MOST_VOXELS:
         raise StoreError(f"{study} claims more samples or a larger region than any study has; draw it anew.")
     return regions
 
@@ -194,7 +193,7 @@ def check_images(meta: Mapping[str, Any], images: Images, errors: Images, study:
     n, quantum = int(meta["n"]), float(meta["setting"]["quantum"])
     regions = check_size(meta, study)
     fits = all(
-        array.shape[1:] == (1, *region) and n <= array.shape[0] <= MAX_ROWS
+        array.shape[1:] == (1, *region) and n <= array.shape[0] <= MOST_ROWS
         for array, region in zip((images, errors), regions, strict=True)
     )
     unit = quantum if images.quantum else 1.0

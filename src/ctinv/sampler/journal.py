@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ctinv.atomic import replace_file
 from ctinv.errors import StoreError
 from ctinv.fibre.tiers import Certificate
-from ctinv.sampler.guard import MAX_ROWS
+from ctinv.sampler.batch import MOST_ROWS
 
 _CERTIFICATE = tuple(item.name for item in fields(Certificate))
 
@@ -292,7 +292,7 @@ def _is_certificate(data: Any) -> bool:
         wanted = item.name in data and not (value is None and kind in ("float", "bool"))
         if wanted and (not isinstance(value, kinds[kind]) or (kind == "int" and isinstance(value, bool))):
             return False
-    return 0 <= data.get("k", 0) < MAX_ROWS
+    return 0 <= data.get("k", 0) < MOST_ROWS
 
 
 def _certificate(data: dict[str, Any]) -> Certificate:

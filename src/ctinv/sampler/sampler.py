@@ -18,7 +18,7 @@ from ctinv.fibre.tiers import check_tier
 from ctinv.generators.find import find_generator
 from ctinv.progress import Progress
 from ctinv.representation import Representation
-from ctinv.sampler.batch import BLOCK, Batch
+from ctinv.sampler.batch import BLOCK, Batch, check_count
 from ctinv.sampler.drawing import Drawer, as_memory_allows, select, too_large
 from ctinv.sampler.prepare import Prepared, prepare
 from ctinv.sampler.provenance import Provenance, hash_series
@@ -206,9 +206,8 @@ def versions() -> dict[str, str]:
 
 
 def check_request(n: int, seed: int) -> None:
-    """Raise InputError unless at least one sample is asked and the seed is not negative."""
-    if n < 1:
-        raise InputError(f"expected at least one sample, got n = {n}.")
+    """Raise InputError unless a study can hold n samples and the seed is not negative."""
+    check_count(n)
     if seed < 0:
         raise InputError(f"expected a seed of 0 or more, got {seed}.")
 

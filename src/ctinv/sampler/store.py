@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-from ctinv.errors import InputError, StoreError
+from ctinv.errors import StoreError
 from ctinv.sampler import layout, manifest
-from ctinv.sampler.batch import Batch, Setting
+from ctinv.sampler.batch import Batch, Setting, check_count
 from ctinv.sampler.disk import check_room, create_folder, disk_errors, is_free
 from ctinv.sampler.lock import WriterLock
 from ctinv.sampler.provenance import Provenance
@@ -53,13 +53,12 @@ class Store(StoreWriter):
         Every committed sample of an existing study is checked; damaged ones are drawn again.
 
         Raises:
-            InputError: n is below 1.
+            InputError: n is below 1, or more than a study can hold.
             StoreError: The folder is something else or a study of another key, or is being written.
             ResourceError: The disk has too little room.
         """
         folder = Path(path)
-        if n < 1:
-            raise InputError(f"at least one sample is needed, got n = {n}.")
+        check_count(n)
         if is_free(folder):
             needed = layout.estimate_bytes(setting, n)
             check_room(folder, needed)

@@ -6,6 +6,7 @@ the samples are in the unit of the volume, HU for a CT.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,6 +28,7 @@ from ctinv.fibre.tiers import TierRule, step_of, window_of
 from ctinv.generators.contract import Proposer, Scene
 from ctinv.progress import Progress
 from ctinv.representation import Representation
+from ctinv.sampler.batch import MOST_VOXELS
 from ctinv.volume import Box, Volume
 
 RESCANS = 32
@@ -134,6 +136,10 @@ def survey(
         raise InputError(
             f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, "
             f"got {box.shape[0]} x {box.shape[1]}."
+        )
+    if math.prod(box.shape) > MOST_VOXELS:
+        raise InputError(
+            f"expected a region of at most {MOST_VOXELS} voxels, got {box.shape[0]} x {box.shape[1]}; choose a smaller box."
         )
     denoiser.check_unit(volume.unit)
     window, window_source = window_of(volume, wish.window_hu)
