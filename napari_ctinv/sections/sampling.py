@@ -36,7 +36,7 @@ class Sampling(Section):
             "whole slice",
         )
         self.edge = SpinBox(
-            label="edge", min=8, max=4096, value=model.edge, tooltip="edge of the square, in voxels"
+            label="edge", min=8, max=2048, value=model.edge, tooltip="edge of the square, in voxels"
         )
         self.pick = QPushButton("Place the s&quare by a click")
         self.pick.setCheckable(True)
