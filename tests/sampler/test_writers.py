@@ -181,6 +181,26 @@ def test_a_lock_that_stays_without_a_name_is_refused_in_a_sentence(
         process.communicate("\n")
 
 
+@pytest.mark.parametrize(
+    ("host", "held", "left"), [("here", False, ""), ("here", True, None), ("elsewhere", False, None)]
+)
+def test_what_a_killed_writer_left_in_the_lock_is_tidied_and_no_other(
+    tmp_path: Path, host: str, held: bool, left: str | None
+) -> None:
+    file = tmp_path / FILE_NAME
+    lock.tidy(tmp_path)
+    assert not file.exists()
+    content = json.dumps(
+        {"pid": 2**22 + 1, "host": socket.gethostname() if host == "here" else host, "since": "?"}
+    )
+    file.write_text(content)
+    process = locked_elsewhere(file, "") if held else None
+    lock.tidy(tmp_path)
+    assert file.read_text() == (content if left is None else left)
+    if process is not None:
+        process.communicate("\n")
+
+
 def test_threads_of_one_process_are_kept_apart(tmp_path: Path) -> None:
     barrier, outcomes = threading.Barrier(4), []
 

@@ -40,7 +40,7 @@ class WriterLock:
         self._descriptor: int | None = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             taken, holder = _take(self._descriptor)
-            if not taken or holder.get("host", socket.gethostname()) != socket.gethostname():
+            if not taken or not _is_from_here(holder):
                 raise StoreError(_refusal(folder, holder, taken))
             self._write({"pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
         except BaseException:
@@ -80,10 +80,19 @@ class WriterLock:
 
 
 def tidy(folder: Path) -> None:
-    """Empty the file of a writer that was killed while it let go; one that still holds it is left alone."""
-    with contextlib.suppress(StoreError, OSError):  # held, or a study that may only be read
-        if (folder / FILE_NAME).stat().st_size:
-            WriterLock(folder).release()
+    """Empty the file of a writer that was killed while it let go; one that still holds it is left alone.
+
+    For that instant the lock is held in no living name, so a writer that comes meanwhile asks again.
+    """
+    with contextlib.suppress(OSError):  # there is none, or the study may only be read
+        if not (folder / FILE_NAME).stat().st_size:
+            return
+        descriptor = os.open(folder / FILE_NAME, os.O_RDWR)
+        try:
+            if _lock(descriptor) and _is_from_here(_holder(descriptor)):
+                os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
 
 
 def _now() -> str:
@@ -109,9 +118,11 @@ def _is_named(holder: dict[str, Any]) -> bool:
     """Whether the file names a writer that may hold the lock now; of another machine's that cannot be known."""
     if not holder.keys() >= _NAME:
         return False
-    if holder["host"] != socket.gethostname():
-        return True
-    return type(holder["pid"]) is int and psutil.pid_exists(holder["pid"])
+    return not _is_from_here(holder) or (type(holder["pid"]) is int and psutil.pid_exists(holder["pid"]))
+
+
+def _is_from_here(holder: dict[str, Any]) -> bool:
+    return bool(holder.get("host", socket.gethostname()) == socket.gethostname())
 
 
 def _holder(descriptor: int) -> dict[str, Any]:
