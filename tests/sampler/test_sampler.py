@@ -140,6 +140,16 @@ def test_numbers_out_of_range(sampler: InvarianceSampler, scan: Volume, n: int, 
         sampler.sample(scan, BOX, n=n, seed=seed)
 
 
+def test_a_region_whose_feed_back_no_study_holds_is_refused(
+    denoiser: Denoiser, scan: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The halo counts: a study keeps f(x̃) - f(x) over it."""
+    height, width = BOX.shape
+    monkeypatch.setattr("ctinv.sampler.survey.MOST_VOXELS", height * width)
+    with pytest.raises(InputError, match=rf"{height} x {width} voxels changes f on .* choose a smaller box"):
+        InvarianceSampler(denoiser, device="cpu").survey(scan, BOX)
+
+
 def test_progress_may_stop_a_run(denoiser: Denoiser, scan: Volume) -> None:
     class Stop(Exception):
         pass

@@ -12,10 +12,11 @@ from dataclasses import fields
 from typing import Any
 
 from ctinv.errors import InputError
-from ctinv.sampler.batch import MOST_ROWS, MOST_VOXELS
 from ctinv.volume import MODALITIES, Acquisition, Box
 
-_MOST_OF_A_PLANE = 2**28  # voxels; the surroundings of a region are planes too
+# Coarse, so that nothing is read without end; what no study has is told by `guard.check_size`.
+_MANY_ROWS = 10_000_000
+_MOST_VOXELS = 2**28  # of one plane
 _WRITTEN = {"n", "provenance", "runs", "setting", "seconds", "maps"}
 _SINCE = {"journal", "files"}
 _IN_SETTING = {"dtype", "region", "slices", "modality", "unit", "noise"}
@@ -31,7 +32,7 @@ def is_well_formed(meta: Mapping[str, Any], *, older: bool) -> bool:
         return False
     n = meta["n"]
     return (
-        _is_whole(n, 1, MOST_ROWS)
+        _is_whole(n, 1, _MANY_ROWS)
         and _is_numbers(meta.get("seconds"))
         and _is_list(meta.get("runs"), _is_run)
         and bool(meta["runs"])
@@ -94,7 +95,7 @@ def _is_setting(data: Any) -> bool:
         and data.get("dtype", "<i2") in ("<i2", "<f4")
         and _is_numbers(data.get("scalars"), gaps=True)
         and _is_list(data.get("region", [1, 1]), lambda side: _is_whole(side, 1, 2**16), 2)
-        and math.prod(data.get("region", [1])) <= MOST_VOXELS
+        and math.prod(data.get("region", [1])) <= _MOST_VOXELS
         and _is_box(data.get("output_box"))
         and _is_box(data.get("context_box"))
         and _is_whole(data.get("slices", 1), 1, 99)
@@ -114,7 +115,7 @@ def _is_box(text: Any) -> bool:
         height, width = Box.parse(text).shape
     except (InputError, TypeError, ValueError):
         return False
-    return min(height, width) > 0 and height * width <= _MOST_OF_A_PLANE
+    return min(height, width) > 0 and height * width <= _MOST_VOXELS
 
 
 def _is_acquisition(data: Any) -> bool:

@@ -128,7 +128,7 @@ def survey(
         most: Images that may go through f at once, where memory is short.
 
     Raises:
-        InputError: The box lies outside, is too small, or the scan cannot be re-noised.
+        InputError: The box lies outside, is too small or too large, or the scan cannot be re-noised.
         ResourceError: The region does not fit into memory.
     """
     box.check_inside(volume.shape)
@@ -136,10 +136,6 @@ def survey(
         raise InputError(
             f"expected a region of at least {SMALLEST_REGION} x {SMALLEST_REGION} voxels, "
             f"got {box.shape[0]} x {box.shape[1]}."
-        )
-    if math.prod(box.shape) > MOST_VOXELS:
-        raise InputError(
-            f"expected a region of at most {MOST_VOXELS} voxels, got {box.shape[0]} x {box.shape[1]}; choose a smaller box."
         )
     denoiser.check_unit(volume.unit)
     window, window_source = window_of(volume, wish.window_hu)
@@ -149,6 +145,11 @@ def survey(
     clock.stage("denoise", "denoising the slice")
     scan = torch.from_numpy(slice_stack(volume.hu, box.z, denoiser.slices)).to(device)
     region = Region.in_slice(Representation(denoiser, wish.tap), scan, box).within(most)
+    if math.prod(region.output_box.shape) > MOST_VOXELS:
+        raise InputError(
+            f"a region of {box.shape[0]} x {box.shape[1]} voxels changes f on {region.output_box.shape[0]} x "
+            f"{region.output_box.shape[1]}, more than the {MOST_VOXELS} that a study holds; choose a smaller box."
+        )
     check_memory(region, wish.memory_budget)
     with torch.inference_mode():
         clean = denoiser(scan[None])[0, 0]
