@@ -58,10 +58,11 @@ class GrowingStudy:
 
     def finish(self, _outcome: Outcome) -> None:
         """The run has ended: the maps go below the samples."""
-        self._take()
+        if self._opening is not None:
+            self._take()
+        elif self._model.study is not None:
+            self._refresh(self._model.study)
         study = self._model.study
-        if study is not None:
-            self._refresh(study)
         if study is None or not study.certificates:
             self._model.complete = True
             return

@@ -109,7 +109,7 @@ def analyse(
     Raises:
         InputError: There is no such analysis, or there are too few certified samples.
     """
-    row = _row(name)
+    row = row_of(name)
     if len(subject.x_tilde) < row.samples:
         raise InputError(
             f"{row.title.lower()} needs at least {row.samples} certified samples, this study has "
@@ -139,7 +139,7 @@ def analyse_each(
     Raises:
         InputError: There is no such analysis.
     """
-    titles = [_row(name).title.lower() for name in names]
+    titles = [row_of(name).title.lower() for name in names]
     for index, (name, title) in enumerate(zip(names, titles, strict=True)):
         begin, end = index / len(names), (index + 1) / len(names)
         tell(progress, f"analysing: {title}", begin)
@@ -154,7 +154,8 @@ def analyse_each(
         yield name, result
 
 
-def _row(name: str) -> Analysis:
+def row_of(name: str) -> Analysis:
+    """The row of an analysis; raises InputError where there is none."""
     if name not in ANALYSES:
         raise InputError(f"there is no analysis {name!r}; choose one of {', '.join(ANALYSES)}.")
     return ANALYSES[name]

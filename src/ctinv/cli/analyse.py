@@ -11,7 +11,7 @@ from ctinv.cli.app import command
 from ctinv.cli.options import AsJson, CardFile, Device, NetworkClass, Study, StudyDenoiser, Trust
 from ctinv.cli.outcome import Outcome
 from ctinv.cli.progress import reporting
-from ctinv.errors import CtinvError, InputError
+from ctinv.errors import CtinvError
 
 if TYPE_CHECKING:
     from ctinv.analysis.finding import Finding
@@ -83,10 +83,9 @@ def analyse(
 
 
 def _wanted(names: str) -> tuple[str, ...]:
-    from ctinv.analysis.registry import ANALYSES
+    from ctinv.analysis.registry import row_of
 
     wanted = tuple(word.strip() for word in names.split(",") if word.strip())
     for name in wanted:
-        if name not in ANALYSES:
-            raise InputError(f"there is no analysis {name!r}; choose from {', '.join(ANALYSES)}.")
+        row_of(name)
     return wanted

@@ -79,6 +79,16 @@ class WriterLock:
                 os.close(descriptor)
 
 
+def is_held_here(folder: Path) -> bool:
+    """Whether a living process of this machine is named as the writer; to take the lock to find out would disturb it."""
+    try:
+        content = (folder / FILE_NAME).read_bytes()
+    except OSError:
+        return False
+    holder = _parsed(content)
+    return _is_from_here(holder) and _is_named(holder)
+
+
 def tidy(folder: Path) -> None:
     """Empty the file of a writer that was killed while it let go; one that still holds it is left alone.
 
@@ -127,11 +137,15 @@ def _is_from_here(holder: dict[str, Any]) -> bool:
 
 def _holder(descriptor: int) -> dict[str, Any]:
     os.lseek(descriptor, 0, os.SEEK_SET)
+    return _parsed(os.read(descriptor, 4096))
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(os.read(descriptor, 4096))
+        holder = json.loads(content)
     except ValueError:
         return {}
-    return content if isinstance(content, dict) else {}
+    return holder if isinstance(holder, dict) else {}
 
 
 def _refusal(folder: Path, holder: dict[str, Any], taken: bool) -> str:

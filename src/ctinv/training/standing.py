@@ -8,14 +8,11 @@ sha256 first (`ctinv.training.checkpoint`).
 from __future__ import annotations
 
 import json
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import psutil
-
-from ctinv.sampler.lock import FILE_NAME as LOCK
+from ctinv.sampler.lock import is_held_here
 
 CHECKPOINT = "checkpoint.safetensors"
 STAGES = ("autoencoder", "flow", "fibre")
@@ -84,7 +81,7 @@ def _of_denoiser(folder: Path, header: dict[str, Any]) -> Standing:
         problem=str(notes.get("diverged", "")),
         bundle=bundle if told else None,
         finished=told and bundle is not None and step >= steps,
-        running=_is_running(folder),
+        running=is_held_here(folder),
     )
 
 
@@ -115,7 +112,7 @@ def _of_generator(folder: Path, state: dict[str, Any]) -> Standing:
         problem=problem,
         bundle=bundle,
         finished=bundle is not None and step >= steps,
-        running=_is_running(folder),
+        running=is_held_here(folder),
     )
 
 
@@ -155,13 +152,3 @@ def _json(path: Path) -> dict[str, Any] | None:
 def _bundle(folder: Path, name: str) -> Path | None:
     bundle = folder / name
     return bundle if (bundle / "configs" / "metadata.json").is_file() else None
-
-
-def _is_running(folder: Path) -> bool:
-    """Whether the process that the lock names lives; taking the lock to find out would disturb it."""
-    try:
-        holder = json.loads((folder / LOCK).read_bytes())
-        here = holder["host"] == socket.gethostname()
-        return bool(here and psutil.pid_exists(int(holder["pid"])))
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
